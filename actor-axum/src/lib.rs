@@ -1,0 +1,1 @@
+//! Serves actors from an axum router.

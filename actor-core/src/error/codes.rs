@@ -1,0 +1,43 @@
+//! The one table of codes: which HTTP status each has, and which a client may read.
+
+/// What clients see in place of a hidden error's message.
+pub const MASKED_MESSAGE: &str = "An internal error occurred";
+
+/// Whether clients may read message and metadata of `group.code` (PROTOCOL §6.1).
+#[must_use]
+pub fn is_public(group: &str, code: &str) -> bool {
+    match group {
+        "user" | "message" | "schedule" | "queue" | "kv" => true,
+        "auth" => code == "forbidden",
+        "actor" => matches!(
+            code,
+            "not_found"
+                | "action_not_found"
+                | "method_not_allowed"
+                | "action_timed_out"
+                | "aborted"
+                | "duplicate_key"
+                | "invalid_key"
+                | "not_registered"
+                | "validation_error"
+        ),
+        _ => false,
+    }
+}
+
+/// The HTTP status of `group.code` (SEMANTICS §19, PROTOCOL §6.1).
+#[must_use]
+pub fn status(group: &str, code: &str) -> u16 {
+    match (group, code) {
+        ("auth", "forbidden") => 403,
+        ("actor", "not_found" | "action_not_found") => 404,
+        ("actor", "method_not_allowed") => 405,
+        ("actor", "action_timed_out") => 408,
+        ("actor", "overloaded") => 503,
+        ("actor", "aborted" | "duplicate_key" | "invalid_key" | "not_registered")
+        | ("actor", "validation_error" | "invalid_request")
+        | ("message" | "queue" | "kv" | "schedule", _) => 400,
+        ("guard", "actor_ready_timeout" | "service_unavailable") => 503,
+        _ => 500,
+    }
+}

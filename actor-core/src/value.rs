@@ -1,0 +1,5 @@
+//! Placeholder.
+/// v
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value { /// n
+ Null }

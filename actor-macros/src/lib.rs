@@ -1,0 +1,1 @@
+//! Macros for `actor-core`; see its docs.
