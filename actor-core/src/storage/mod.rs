@@ -2,13 +2,7 @@
 
 mod batch;
 mod memory;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 
-#[cfg(feature = "testing")]
-pub mod conformance;
-#[cfg(feature = "testing")]
-pub mod faults;
 pub(crate) mod keys;
 
 use std::{error::Error, fmt};
@@ -20,15 +14,13 @@ pub use self::{
     batch::{Batch, Committed, Op},
     memory::Memory,
 };
-#[cfg(feature = "sqlite")]
-pub use self::sqlite::{OpenError, Sqlite};
 use crate::{
     clock::Timestamp,
     id::{ActorId, Generation},
     key::Address,
 };
 
-/// Keeps actors' data. Implement it to store actors elsewhere; pass [`conformance`] before trusting it.
+/// Keeps actors' data. Implement it to store actors elsewhere; pass `conformance` before trusting it.
 ///
 /// The library promises a driver that at most one cell at a time commits for one actor, in order,
 /// and never two batches of one actor at once. A driver promises the library:
