@@ -8,6 +8,7 @@ pub mod clock;
 pub mod error;
 mod id;
 mod key;
+pub mod protocol;
 pub mod storage;
 pub mod value;
 
