@@ -5,7 +5,7 @@ use std::{fmt, io::Write as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
@@ -25,6 +25,18 @@ pub(super) fn read_plain(bytes: &[u8]) -> Result<Value, DecodeError> {
     let value = Reader.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
+}
+
+/// A value inside a message whose shape is known, `$` pairs meant as such.
+#[derive(Default)]
+pub(super) struct Inner(pub(super) Value);
+
+impl<'de> Deserialize<'de> for Inner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Reader.deserialize(deserializer)?;
+        compat::read(&mut value);
+        Ok(Self(value))
+    }
 }
 
 #[derive(Clone, Copy)]

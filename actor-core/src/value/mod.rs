@@ -175,14 +175,21 @@ macro_rules! from {
 from! {
     () => |_nothing| Self::Undefined;
     bool => |it| Self::Bool(it);
+    i8 => |it| Self::Int(it.into());
+    i16 => |it| Self::Int(it.into());
     i32 => |it| Self::Int(it.into());
-    u32 => |it| Self::Int(it.into());
     i64 => |it| Self::Int(it.into());
+    i128 => |it| Self::Int(it);
+    u8 => |it| Self::Int(it.into());
+    u16 => |it| Self::Int(it.into());
+    u32 => |it| Self::Int(it.into());
     u64 => |it| Self::Int(it.into());
     usize => |it| Self::Int(it as i128);
+    f32 => |it| Self::Float(it.into());
     f64 => |it| Self::Float(it);
     &str => |it| Self::Text(it.to_owned());
     String => |it| Self::Text(it);
+    char => |it| Self::Text(it.into());
     Vec<Self> => |it| Self::Array(it);
 }
 
