@@ -71,7 +71,8 @@ impl Value {
         )
     }
 
-    /// A JavaScript `Date`, from milliseconds since 1970.
+    /// A JavaScript `Date`, from milliseconds since 1970. In a value a date is in seconds, as in
+    /// CBOR; as JSON it is ISO text.
     #[must_use]
     pub fn date(millis: i64) -> Self {
         let seconds = if millis % 1000 == 0 {

@@ -53,7 +53,7 @@ impl Sink for Count {
     }
 }
 
-/// How many bytes [`write`] writes.
+/// How many bytes [`write()`] writes.
 pub(in crate::protocol) fn len(value: &Value, dialect: Dialect) -> usize {
     let mut count = Count(0);
     write(&mut count, value, dialect);
