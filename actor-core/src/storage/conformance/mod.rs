@@ -77,7 +77,10 @@ impl<D: Driver> Bench<D> {
         result.unwrap_or_else(|err| panic!("rule `{}`: a call failed: {err:?}", self.rule))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "checks read better without the references")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "checks read better without the references"
+    )]
     #[track_caller]
     fn same<T: PartialEq + fmt::Debug>(&self, found: T, expected: T, what: &str) {
         assert!(

@@ -33,13 +33,16 @@ const FENCE: &str = "
     WHERE id = ?1";
 const CREATE: &str = "
     INSERT INTO actors (id, namespace, name, key, created, generation, input)
-    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)";
+    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)
+    ON CONFLICT DO NOTHING";
 const ADVANCE: &str = "UPDATE actors SET generation = ?2, input = NULL WHERE row = ?1";
 const SET_ALARM: &str = "UPDATE actors SET alarm = ?2 WHERE row = ?1";
 const FORGET: &str = "DELETE FROM actors WHERE row = ?1";
 
-/// `REPLACE` rather than an upsert: with no second index it goes straight to the row's place.
-const PUT: &str = "INSERT OR REPLACE INTO entries (actor, key, value) VALUES (?1, ?2, ?3)";
+/// An upsert rather than `REPLACE`, which would delete the row and so write it anew in full.
+const PUT: &str = "
+    INSERT INTO entries (actor, key, value) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET value = excluded.value";
 const DELETE: &str = "DELETE FROM entries WHERE actor = ?1 AND key = ?2";
 const CLEAR: &str = "DELETE FROM entries WHERE actor = ?1";
 const SCAN: &str = "
@@ -172,14 +175,15 @@ pub(super) fn fence(db: &Connection, id: ActorId) -> Result<Option<Fence>> {
         .optional()
 }
 
-pub(super) fn create(db: &Connection, actor: &NewActor) -> Result<()> {
+/// The new actor's number, unless its address or its id is taken.
+pub(super) fn create(db: &Connection, actor: &NewActor) -> Result<Option<i64>> {
     let NewActor {
         id,
         address,
         created,
         input,
     } = actor;
-    db.prepare_cached(CREATE)?.execute(params![
+    let made = db.prepare_cached(CREATE)?.execute(params![
         id.as_bytes(),
         address.namespace,
         address.name,
@@ -187,7 +191,7 @@ pub(super) fn create(db: &Connection, actor: &NewActor) -> Result<()> {
         stored_time(*created),
         input.as_deref(),
     ])?;
-    Ok(())
+    Ok((made != 0).then(|| db.last_insert_rowid()))
 }
 
 /// Notes a commit of `to`, which also makes the input needless.
@@ -304,8 +308,10 @@ mod tests {
 
     const BY_ID: &[&str] = &["SEARCH actors USING INDEX sqlite_autoindex_actors_1 (id=?)"];
     const BY_ROW: &[&str] = &["SEARCH actors USING INTEGER PRIMARY KEY (rowid=?)"];
-    const BY_KEY: &[&str] = &["SEARCH entries USING PRIMARY KEY (actor=? AND key>? AND key<?)"];
-    const BY_START: &[&str] = &["SEARCH entries USING PRIMARY KEY (actor=? AND key>?)"];
+    const BY_KEY: &[&str] =
+        &["SEARCH entries USING INDEX sqlite_autoindex_entries_1 (actor=? AND key>? AND key<?)"];
+    const BY_START: &[&str] =
+        &["SEARCH entries USING INDEX sqlite_autoindex_entries_1 (actor=? AND key>?)"];
 
     const PLANS: &[(&str, &[&str])] = &[
         (
@@ -325,9 +331,12 @@ mod tests {
         (PUT, &[]),
         (
             DELETE,
-            &["SEARCH entries USING PRIMARY KEY (actor=? AND key=?)"],
+            &["SEARCH entries USING INDEX sqlite_autoindex_entries_1 (actor=? AND key=?)"],
         ),
-        (CLEAR, &["SEARCH entries USING PRIMARY KEY (actor=?)"]),
+        (
+            CLEAR,
+            &["SEARCH entries USING INDEX sqlite_autoindex_entries_1 (actor=?)"],
+        ),
         (SCAN, BY_KEY),
         (SCAN_REST, BY_START),
         (SCAN_BACK, BY_KEY),

@@ -14,11 +14,12 @@ const MIGRATIONS: &[&str] = &[
     // `row` numbers the actor in `entries`, where 16 bytes of id in every row would cost more than
     // the integer. `input` stands last: it may be 4 MiB, and what stands behind it is slow to read.
     //
-    // `entries` is one tree without row ids, so that all of one actor lies together: waking reads
-    // neighbouring pages, and a put finds and writes its row in one descent. Small rows, which are
-    // the rule, gain most. A value over a quarter of a page keeps its head in the tree and the rest
-    // in a chain of pages, as it would in a table with row ids, so a 1 MiB state costs its pages and
-    // no more, and never moves its neighbours.
+    // `entries` keeps its row ids, though it is only ever asked by key. A table without them holds its
+    // values in the same tree as its keys, where every step of a search walks over them: measured at
+    // 1,000 bytes a put then costs three times as much, at 1 MiB more still. With row ids the index of
+    // keys stays small, a value is changed in its place, and where the new one is as long as the old,
+    // only the pages that differ are written: a large state with one small change costs little more
+    // than the change. Small rows lose nothing by it.
     "CREATE TABLE actors (
         row INTEGER PRIMARY KEY,
         id BLOB NOT NULL UNIQUE,
@@ -37,7 +38,7 @@ const MIGRATIONS: &[&str] = &[
         key BLOB NOT NULL,
         value BLOB NOT NULL,
         PRIMARY KEY (actor, key)
-    ) STRICT, WITHOUT ROWID;",
+    ) STRICT;",
 ];
 
 /// Looks, without changing anything, whether the file is ours and of a version we know.

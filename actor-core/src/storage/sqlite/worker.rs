@@ -241,14 +241,12 @@ impl Worker {
     }
 
     fn create(&mut self, actor: &NewActor) -> Result<Creation, Stop> {
-        if let Some(first) = query::find(&self.db, &actor.address)? {
-            return Ok(Creation::Taken(first));
-        }
-        if self.fence(actor.id)?.is_some() {
-            let err = "the id names another actor".into();
-            return Err(Stop::Refused(StorageError::Failed(err)));
-        }
-        query::create(&self.db, actor)?;
+        let Some(row) = query::create(&self.db, actor)? else {
+            let first = query::find(&self.db, &actor.address)?;
+            return first.map(Creation::Taken).ok_or_else(|| {
+                Stop::Refused(StorageError::Failed("the id names another actor".into()))
+            });
+        };
         let NewActor {
             id,
             address,
@@ -256,6 +254,16 @@ impl Worker {
             input,
         } = actor.clone();
         let generation = Generation::default();
+        let has_input = input.is_some();
+        self.remember(
+            id,
+            Fence {
+                row,
+                generation,
+                has_input,
+                alarm: None,
+            },
+        );
         Ok(Creation::Made(ActorRecord {
             id,
             address,
@@ -315,14 +323,18 @@ impl Worker {
         }
         let found = query::fence(&self.db, id)?;
         if let Some(fence) = found {
-            // Forgetting all is rare, costs a point read for each actor still in use, and needs no
-            // order of age.
-            if FENCES <= self.fences.len() {
-                self.fences.clear();
-            }
-            self.fences.insert(id, fence);
+            self.remember(id, fence);
         }
         Ok(found)
+    }
+
+    fn remember(&mut self, id: ActorId, fence: Fence) {
+        // Forgetting all is rare, costs a point read for each actor still in use, and needs no order
+        // of age.
+        if FENCES <= self.fences.len() {
+            self.fences.clear();
+        }
+        self.fences.insert(id, fence);
     }
 
     /// Moves the log into the database while nobody waits for an answer.
