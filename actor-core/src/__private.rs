@@ -25,8 +25,8 @@ pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 
 pub use crate::{
     actor::{
-        Actor, ActorType, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply, ReplySlot,
-        StateError, TaskCtx, WireReply,
+        Actor, ActorType, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
+        ReplySlot, StateError, TaskCtx, WireReply,
     },
     config::{ActorOptions, Durability},
     error::{ActorError, CallError, IntoActorError},
@@ -153,7 +153,8 @@ pub fn decode_state<T: DeserializeOwned>(
     let migrate = migrate.ok_or(StateError::NoMigration { found, known })?;
     let old: Value = ciborium::from_reader(bytes).map_err(|e| StateError::Decode(e.into()))?;
     let new = migrate(found, old).map_err(|e| StateError::Decode(e.into()))?;
-    new.deserialize_into().map_err(|e| StateError::Decode(e.into()))
+    new.deserialize_into()
+        .map_err(|e| StateError::Decode(e.into()))
 }
 
 /// The wire name of an action under `rename`.
