@@ -14,7 +14,10 @@ pub mod error;
 pub mod gateway;
 mod id;
 mod key;
+mod lifecycle;
+pub mod prelude;
 pub mod protocol;
+pub mod registry;
 pub mod storage;
 pub mod value;
 
