@@ -9,7 +9,7 @@ use crate::registry;
 
 #[actor]
 #[derive(Default)]
-pub struct Room {
+pub(crate) struct Room {
     log: Vec<String>,
 }
 
