@@ -49,7 +49,10 @@ impl Memory {
     /// Another driver over the same data, open even when this one is closed: what a restart sees.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        Self { data: self.data.clone(), closed: AtomicBool::new(false) }
+        Self {
+            data: self.data.clone(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Nothing waits while the lock is held, so no call is ever slow and none needs a thread.
@@ -74,7 +77,9 @@ impl Driver for Memory {
     async fn find(&self, address: &Address) -> Result<Option<ActorRecord>, StorageError> {
         self.with(|data| {
             let id = data.addresses.get(address);
-            Ok(id.and_then(|id| data.actors.get(id)).map(|it| it.record.clone()))
+            Ok(id
+                .and_then(|id| data.actors.get(id))
+                .map(|it| it.record.clone()))
         })
     }
 
@@ -87,7 +92,12 @@ impl Driver for Memory {
     }
 
     async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
-        self.with(|data| Ok(data.actors.get(&id).map_or_else(Vec::new, |it| it.scan(&range))))
+        self.with(|data| {
+            Ok(data
+                .actors
+                .get(&id)
+                .map_or_else(Vec::new, |it| it.scan(&range)))
+        })
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, StorageError> {
@@ -134,7 +144,11 @@ struct Kept {
 
 impl Data {
     fn create(&mut self, actor: NewActor) -> Result<Creation, StorageError> {
-        if let Some(first) = self.addresses.get(&actor.address).and_then(|id| self.actors.get(id)) {
+        if let Some(first) = self
+            .addresses
+            .get(&actor.address)
+            .and_then(|id| self.actors.get(id))
+        {
             return Ok(Creation::Taken(first.record.clone()));
         }
         let hash_map::Entry::Vacant(place) = self.actors.entry(actor.id) else {
@@ -147,17 +161,27 @@ impl Data {
             generation: Generation::default(),
             input: actor.input,
         };
-        place.insert(Kept { record: record.clone(), entries: BTreeMap::new(), alarm: None });
+        place.insert(Kept {
+            record: record.clone(),
+            entries: BTreeMap::new(),
+            alarm: None,
+        });
         self.addresses.insert(actor.address, actor.id);
         Ok(Creation::Made(record))
     }
 
     /// Refuses before it changes anything, and cannot fail after: that is what makes it atomic.
     fn commit(&mut self, batch: Batch) -> Result<Committed, StorageError> {
-        let kept = self.actors.get_mut(&batch.actor).ok_or(StorageError::Missing(batch.actor))?;
+        let kept = self
+            .actors
+            .get_mut(&batch.actor)
+            .ok_or(StorageError::Missing(batch.actor))?;
         let stored = kept.record.generation;
         if batch.generation < stored {
-            return Err(StorageError::Fenced { batch: batch.generation, stored });
+            return Err(StorageError::Fenced {
+                batch: batch.generation,
+                stored,
+            });
         }
         kept.record.generation = batch.generation;
         kept.record.input = None;
@@ -179,7 +203,9 @@ impl Data {
     }
 
     fn destroy(&mut self, id: ActorId) {
-        let Some(kept) = self.actors.remove(&id) else { return };
+        let Some(kept) = self.actors.remove(&id) else {
+            return;
+        };
         self.addresses.remove(&kept.record.address);
         if let Some(at) = kept.alarm {
             self.alarms.remove(&(at, id));
@@ -189,9 +215,17 @@ impl Data {
 
 impl Kept {
     fn load(&self, prefix: &[u8]) -> Loaded {
-        let from = self.entries.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
-        let entries = from.take_while(|(key, _)| key.starts_with(prefix)).map(entry).collect();
-        Loaded { record: self.record.clone(), entries }
+        let from = self
+            .entries
+            .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        let entries = from
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(entry)
+            .collect();
+        Loaded {
+            record: self.record.clone(),
+            entries,
+        }
     }
 
     fn scan(&self, range: &ScanRange) -> Vec<Entry> {
@@ -200,7 +234,10 @@ impl Kept {
             return Vec::new();
         }
         let start = Bound::Included(range.start.as_slice());
-        let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let end = range
+            .end
+            .as_deref()
+            .map_or(Bound::Unbounded, Bound::Excluded);
         let found = self.entries.range::<[u8], _>((start, end)).map(entry);
         if range.reverse {
             found.rev().take(range.limit).collect()
@@ -211,5 +248,8 @@ impl Kept {
 }
 
 fn entry((key, value): (&Vec<u8>, &Bytes)) -> Entry {
-    Entry { key: key.clone(), value: value.clone() }
+    Entry {
+        key: key.clone(),
+        value: value.clone(),
+    }
 }

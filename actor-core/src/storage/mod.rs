@@ -2,7 +2,13 @@
 
 mod batch;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+pub mod faults;
 pub(crate) mod keys;
 
 use std::{error::Error, fmt};
@@ -10,6 +16,8 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
 pub use self::{
     batch::{Batch, Committed, Op},
     memory::Memory,
@@ -20,7 +28,7 @@ use crate::{
     key::Address,
 };
 
-/// Keeps actors' data. Implement it to store actors elsewhere; pass `conformance` before trusting it.
+/// Keeps actors' data. Implement it to store actors elsewhere; pass [`conformance`] before trusting it.
 ///
 /// The library promises a driver that at most one cell at a time commits for one actor, in order,
 /// and never two batches of one actor at once. A driver promises the library:
