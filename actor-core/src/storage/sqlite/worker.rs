@@ -17,6 +17,7 @@ use super::{
     super::{ActorRecord, Batch, Committed, Creation, NewActor, Op, StorageError},
     error,
     query::{self, Checkpoint, Fence},
+    queue,
 };
 use crate::id::{ActorId, Generation};
 
@@ -158,14 +159,19 @@ impl Worker {
     /// Serves until every sender is gone and the queue is empty, then tidies up.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>, readers: Vec<JoinHandle<()>>) {
         let mut group = Vec::with_capacity(self.group);
-        while let Some(first) = queue.blocking_recv() {
+        // As many as last time, most likely.
+        let mut expected = 0;
+        while let Some(first) = queue::next(&mut queue) {
             let mut size = first.size();
             group.push(first);
             while group.len() < self.group && size < GROUP_BYTES {
-                let Ok(next) = queue.try_recv() else { break };
+                let Some(next) = queue::another(&mut queue, group.len() < expected) else {
+                    break;
+                };
                 size += next.size();
                 group.push(next);
             }
+            expected = group.len();
             self.write_group(&mut group);
             group.drain(..).for_each(Command::answer);
             self.checkpoint_if_due();
