@@ -4,9 +4,11 @@
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
     clippy::missing_panics_doc,
+    missing_debug_implementations,
     reason = "only macros call this"
 )]
 
+use std::marker::PhantomData;
 pub use std::{
     convert::{From, Infallible},
     default::Default,
@@ -47,7 +49,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Wire for T {}
 /// Of `Result<T, E>`, what an action that may fail returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is named like `Result` but is not one",
-    note = "an action's return type whose name ends in `Result` has to be a `std::result::Result`"
+    note = "an action's return type named `Result`, or `..Result<..>`, has to be a `std::result::Result`"
 )]
 pub trait Fallible {
     type Ok;
@@ -61,6 +63,26 @@ impl<T, E> Fallible for Result<T, E> {
     fn into_result(self) -> Self {
         self
     }
+}
+
+/// Whether a type is a `Result`, whatever it is called: the constant of the impl comes before that of
+/// the trait.
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T, E> Probe<Result<T, E>> {
+    pub const IS_RESULT: bool = true;
+}
+
+/// See [`Probe`].
+pub trait Otherwise {
+    const IS_RESULT: bool = false;
+}
+
+impl<T> Otherwise for Probe<T> {}
+
+/// Fails the build when an action's answer is a `Result` without being called one.
+pub const fn assert_plain(is_result: bool) {
+    assert!(!is_result, "this is a `Result` under another name: write it `Result<T, E>`");
 }
 
 /// What the handle's method of an action that returns `R` gives back.
@@ -122,7 +144,7 @@ pub fn reply_result<T: Wire, E: IntoActorError>(reply: &mut Reply<T, E>, value: 
 }
 
 /// Answers a hook.
-pub fn reply_hook<T>(reply: &mut Reply<T, ActorError>, value: impl HookOutcome<T>) {
+pub fn reply_hook<T, O: HookOutcome<T>>(reply: &mut Reply<T, ActorError>, value: O) {
     reply.fill_hook(value.into_outcome());
 }
 

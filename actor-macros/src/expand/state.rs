@@ -1,8 +1,8 @@
 //! A struct with `#[actor]`: the struct, its stored form, `impl ActorType`, and its handle.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote};
-use syn::{Attribute, ext::IdentExt as _};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::{Attribute, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{durability, duration, sealed};
 use crate::{
@@ -27,7 +27,10 @@ fn stored(model: &State) -> TokenStream {
     let serde = &model.serde;
     let fields = model.fields.iter().map(|field| {
         let (ident, ty, attrs) = (&field.ident, &field.ty, &field.attrs);
-        let skip = field.transient.then(|| quote!(#[serde(skip)]));
+        // The span of this attribute is where serde puts the error of a type without `Default`.
+        let skip = field
+            .transient
+            .then(|| quote_spanned!(ty.span()=> #[serde(skip)]));
         quote! { #(#attrs)* #skip #ident: #ty }
     });
     quote! {

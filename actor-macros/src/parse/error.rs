@@ -132,10 +132,7 @@ fn read(errors: &mut Errors, known: &'static [&'static str], attrs: &[Attribute]
 
 fn refuse(errors: &mut Errors, options: &Options, flag: &str, others: &[&str]) {
     for key in others.iter().filter_map(|it| options.key(it)) {
-        errors.at(
-            key,
-            format!("`{key}` means nothing beside `{flag}`"),
-        );
+        errors.at(key, format!("`{key}` means nothing beside `{flag}`"));
     }
 }
 

@@ -64,6 +64,7 @@ const _: () = {
             &self,
             text: String,
         ) -> __p::CallResult<Result<usize, RoomError>> {
+            let _ = (text,);
             __p::unreachable!()
         }
     }
