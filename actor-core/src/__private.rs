@@ -26,8 +26,8 @@ pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 
 pub use crate::{
     actor::{
-        Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply, ReplySlot,
-        StateError, TaskCtx, WireReply,
+        Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
+        ReplySlot, StateError, TaskCtx, WireReply,
     },
     config::{ActorOptions, Durability},
     error::{ActorError, CallError, IntoActorError},
@@ -243,7 +243,8 @@ pub fn decode_state<T: DeserializeOwned>(
     let migrate = migrate.ok_or(StateError::NoMigration { found, known })?;
     let old: Value = ciborium::from_reader(bytes).map_err(|e| StateError::Decode(e.into()))?;
     let new = migrate(found, old).map_err(|e| StateError::Decode(e.into()))?;
-    new.deserialize_into().map_err(|e| StateError::Decode(e.into()))
+    new.deserialize_into()
+        .map_err(|e| StateError::Decode(e.into()))
 }
 
 /// The wire name of an action under `rename`.
@@ -271,7 +272,10 @@ pub const fn assert_distinct(left: &str, right: &str) {
         same = left[at] == right[at];
         at += 1;
     }
-    assert!(!same, "two actions have this name: clients cannot tell them apart");
+    assert!(
+        !same,
+        "two actions have this name: clients cannot tell them apart"
+    );
 }
 
 /// An arm that the receiver of the call rules out.

@@ -2,6 +2,7 @@
 //! connected.
 
 // Lets the macros' absolute `::actor_core` paths resolve inside this crate too.
+#[allow(unused_extern_crates, reason = "only macros name it")]
 extern crate self as actor_core;
 
 pub mod actor;

@@ -47,7 +47,14 @@ impl<A: ActorType> Inner<A> {
         transport: Transport,
         listener: Listener<A>,
     ) -> Self {
-        Self { id, params, transport, listener, request: None, state: Mutex::new(state) }
+        Self {
+            id,
+            params,
+            transport,
+            listener,
+            request: None,
+            state: Mutex::new(state),
+        }
     }
 
     pub(crate) fn lock_state(&self) -> MutexGuard<'_, A::ConnState> {
@@ -111,14 +118,25 @@ pub(crate) struct LocalQueue<A: ActorType> {
 
 impl<A: ActorType> LocalQueue<A> {
     pub(crate) fn new(sender: mpsc::Sender<Arc<A::Event>>) -> Self {
-        Self { sender: Mutex::new(Some(sender)) }
+        Self {
+            sender: Mutex::new(Some(sender)),
+        }
     }
 
     pub(crate) fn push(&self, event: Arc<A::Event>) {
         let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        if sender.as_ref().is_some_and(|it| it.try_send(event).is_err()) {
+        if sender
+            .as_ref()
+            .is_some_and(|it| it.try_send(event).is_err())
+        {
             *sender = None;
         }
+    }
+
+    /// Whether somebody may still read.
+    pub(crate) fn is_open(&self) -> bool {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().is_some_and(|it| !it.is_closed())
     }
 
     pub(crate) fn close(&self) {
@@ -215,13 +233,26 @@ impl<A: ActorType> Conn<A> {
     /// delivered. It leaves the list at the end of the turn, then `on_disconnect` runs (C7).
     pub fn disconnect(&self, reason: impl Into<String>) {
         let close = CloseFrame::new(1000, reason);
-        self.hub.emit(self.origin, Output::Disconnect { conn: self.inner.id, close });
+        self.hub.emit(
+            self.origin,
+            Output::Disconnect {
+                conn: self.inner.id,
+                close,
+            },
+        );
     }
 
     fn send_frame(&self, outbox: &Arc<Outbox>, name: &str, args: &Value) {
         let frame = protocol::encode_event(outbox.encoding(), name, args);
         let wire = vec![(Arc::clone(outbox), frame)];
-        self.hub.emit(self.origin, Output::Event { wire, local: Vec::new(), event: None });
+        self.hub.emit(
+            self.origin,
+            Output::Event {
+                wire,
+                local: Vec::new(),
+                event: None,
+            },
+        );
     }
 }
 
@@ -246,6 +277,8 @@ impl<A: ActorType> Clone for Conn<A> {
 
 impl<A: ActorType> fmt::Debug for Conn<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conn").field("id", &self.inner.id).finish_non_exhaustive()
+        f.debug_struct("Conn")
+            .field("id", &self.inner.id)
+            .finish_non_exhaustive()
     }
 }

@@ -62,7 +62,9 @@ impl<A: ActorType> Ctx<A> {
     /// The connection that called, `None` for a call through a handle.
     #[must_use]
     pub fn conn(&self) -> Option<Conn<A>> {
-        self.caller.as_ref().map(|it| self.hub.lend(it, self.origin))
+        self.caller
+            .as_ref()
+            .map(|it| self.hub.lend(it, self.origin))
     }
 
     /// The connection that called.
@@ -105,7 +107,9 @@ impl<A: ActorType> Ctx<A> {
     /// listeners. Connections from inside the process hear typed events only.
     pub fn broadcast_named(&self, name: &str, args: impl Serialize) {
         match Value::from_serialize(&args) {
-            Ok(args) => self.hub.broadcast_named(self.origin, name, &as_arguments(args)),
+            Ok(args) => self
+                .hub
+                .broadcast_named(self.origin, name, &as_arguments(args)),
             Err(error) => tracing::error!(event = name, %error, "an event does not serialize"),
         }
     }
@@ -125,6 +129,8 @@ impl<A: ActorType> Ctx<A> {
 
 impl<A: ActorType> fmt::Debug for Ctx<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ctx").field("actor", &self.hub.about.address).finish_non_exhaustive()
+        f.debug_struct("Ctx")
+            .field("actor", &self.hub.about.address)
+            .finish_non_exhaustive()
     }
 }

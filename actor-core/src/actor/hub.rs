@@ -95,7 +95,10 @@ impl<A: ActorType> Hub<A> {
             clock,
             doorbell,
             table: Mutex::new(table),
-            emissions: Mutex::new(Emissions { turn: Vec::new(), beside: Vec::new() }),
+            emissions: Mutex::new(Emissions {
+                turn: Vec::new(),
+                beside: Vec::new(),
+            }),
             emitted: AtomicBool::new(false),
         }
     }
@@ -149,17 +152,33 @@ impl<A: ActorType> Hub<A> {
         let table = self.table();
         table
             .all()
-            .map(|it| Conn { inner: Arc::clone(it), hub: Arc::clone(self), origin })
+            .map(|it| Conn {
+                inner: Arc::clone(it),
+                hub: Arc::clone(self),
+                origin,
+            })
             .collect()
     }
 
     pub(crate) fn conn(self: &Arc<Self>, id: ConnId, origin: Origin) -> Option<Conn<A>> {
         let inner = Arc::clone(self.table().by_id(id)?);
-        Some(Conn { inner, hub: Arc::clone(self), origin })
+        Some(Conn {
+            inner,
+            hub: Arc::clone(self),
+            origin,
+        })
     }
 
-    pub(crate) fn lend(self: &Arc<Self>, inner: &Arc<super::conn::Inner<A>>, origin: Origin) -> Conn<A> {
-        Conn { inner: Arc::clone(inner), hub: Arc::clone(self), origin }
+    pub(crate) fn lend(
+        self: &Arc<Self>,
+        inner: &Arc<super::conn::Inner<A>>,
+        origin: Origin,
+    ) -> Conn<A> {
+        Conn {
+            inner: Arc::clone(inner),
+            hub: Arc::clone(self),
+            origin,
+        }
     }
 
     /// An event to everyone who listens for it.
@@ -199,12 +218,21 @@ impl<A: ActorType> Hub<A> {
         let outboxes = subscribed(&self.table(), name);
         if !outboxes.is_empty() {
             let wire = address(outboxes, name, args);
-            self.emit(origin, Output::Event { wire, local: Vec::new(), event: None });
+            self.emit(
+                origin,
+                Output::Event {
+                    wire,
+                    local: Vec::new(),
+                    event: None,
+                },
+            );
         }
     }
 
     fn emissions(&self) -> MutexGuard<'_, Emissions<A>> {
-        self.emissions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.emissions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

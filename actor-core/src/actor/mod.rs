@@ -15,18 +15,18 @@ use std::{error::Error, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use self::{
-    conn::{Listener, LocalQueue, Transport},
-    hub::{Doorbell, Hub, Origin, Output, Turn},
-    reply::{About, HttpAnswer, WireTo},
-    table::Table,
-};
 pub use self::{
     conn::Conn,
     ctx::Ctx,
     event::{Event, NoEvent},
     reply::{Reply, ReplySlot, WireReply},
     task::TaskCtx,
+};
+pub(crate) use self::{
+    conn::{Inner, Listener, LocalQueue, Transport},
+    hub::{Doorbell, Hub, Origin, Output, Turn},
+    reply::{About, HttpAnswer, WireTo, aborted},
+    table::{Table, TooManySubscriptions},
 };
 use crate::{
     config::{ActorOptions, Durability},
@@ -133,11 +133,8 @@ pub trait Actor: ActorType {
     ) -> impl Future<Output = ()> + Send;
 
     /// Runs a handler that takes `&self`.
-    fn run_shared(
-        &self,
-        ctx: &Ctx<Self>,
-        call: &mut Self::Call,
-    ) -> impl Future<Output = ()> + Send;
+    fn run_shared(&self, ctx: &Ctx<Self>, call: &mut Self::Call)
+    -> impl Future<Output = ()> + Send;
 
     /// Runs a handler that takes no `self`.
     fn run_free(ctx: &TaskCtx<Self>, call: &mut Self::Call) -> impl Future<Output = ()> + Send;
@@ -176,7 +173,12 @@ impl Handler {
     /// A handler with the actor's own durability and timeout.
     #[must_use]
     pub const fn new(name: &'static str, receiver: Receiver) -> Self {
-        Self { name, receiver, durability: None, timeout: None }
+        Self {
+            name,
+            receiver,
+            durability: None,
+            timeout: None,
+        }
     }
 
     /// With this durability.

@@ -37,20 +37,29 @@ enum To<T, E> {
 impl<T, E> Reply<T, E> {
     /// For a caller in the process.
     pub(crate) fn caller(to: oneshot::Sender<Result<T, CallError<E>>>) -> Self {
-        Self { to: To::Caller(to), answer: None }
+        Self {
+            to: To::Caller(to),
+            answer: None,
+        }
     }
 
     /// For a client.
     #[doc(hidden)]
     #[must_use]
     pub fn wire(reply: WireReply) -> Self {
-        Self { to: To::Wire(Box::new(reply)), answer: None }
+        Self {
+            to: To::Wire(Box::new(reply)),
+            answer: None,
+        }
     }
 
     /// For nobody: the handler's answer is dropped.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { to: To::Nobody, answer: None }
+        Self {
+            to: To::Nobody,
+            answer: None,
+        }
     }
 
     /// Answers. Clients get the value encoded, so it has to serialize.
@@ -61,8 +70,9 @@ impl<T, E> Reply<T, E> {
     {
         match &mut self.to {
             To::Wire(wire) => wire.fill(match answer {
-                Ok(value) => Value::from_serialize(&value)
-                    .map_err(|e| ActorError::internal(format!("the reply does not serialize: {e}"))),
+                Ok(value) => Value::from_serialize(&value).map_err(|e| {
+                    ActorError::internal(format!("the reply does not serialize: {e}"))
+                }),
                 Err(error) => Err(error.to_actor_error()),
             }),
             To::Caller(_) => self.answer = Some(answer.map_err(CallError::Action)),
@@ -83,7 +93,9 @@ impl<T, E> Reply<T, E> {
 
 impl<T, E> fmt::Debug for Reply<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply").field("filled", &self.answer.is_some()).finish_non_exhaustive()
+        f.debug_struct("Reply")
+            .field("filled", &self.answer.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +136,7 @@ impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
                     let _ = to.send(answer);
                 }
             }
-            To::Wire(wire) => wire.release(),
+            To::Wire(mut wire) => wire.release(),
             To::Nobody => {}
         }
     }
@@ -140,7 +152,11 @@ pub(crate) struct About {
 
 impl About {
     pub(crate) fn new(id: ActorId, address: Address) -> Self {
-        Self { id, address, generation: AtomicU64::new(0) }
+        Self {
+            id,
+            address,
+            generation: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -167,15 +183,16 @@ pub(crate) struct HttpAnswer {
     pub(crate) body: Bytes,
 }
 
-/// An answer that leaves as bytes.
+/// An answer that leaves as bytes. One that is dropped unanswered tells the client so, which has no
+/// timeout of its own.
 #[derive(Debug)]
 pub struct WireReply {
-    pub(crate) encoding: Encoding,
-    pub(crate) to: WireTo,
-    pub(crate) about: Arc<About>,
-    pub(crate) max_outgoing: usize,
-    pub(crate) action: &'static str,
-    pub(crate) answer: Option<HttpAnswer>,
+    encoding: Encoding,
+    to: Option<WireTo>,
+    about: Arc<About>,
+    max_outgoing: usize,
+    action: &'static str,
+    answer: Option<HttpAnswer>,
 }
 
 /// Where the bytes go.
@@ -186,6 +203,23 @@ pub(crate) enum WireTo {
 }
 
 impl WireReply {
+    pub(crate) fn new(
+        encoding: Encoding,
+        to: WireTo,
+        about: Arc<About>,
+        max_outgoing: usize,
+        action: &'static str,
+    ) -> Self {
+        Self {
+            encoding,
+            to: Some(to),
+            about,
+            max_outgoing,
+            action,
+            answer: None,
+        }
+    }
+
     fn fill(&mut self, answer: Result<Value, ActorError>) {
         let encoded = answer.and_then(|value| self.encode(&value));
         self.answer = Some(encoded.unwrap_or_else(|error| self.encode_error(&error)));
@@ -193,14 +227,20 @@ impl WireReply {
 
     fn encode(&self, value: &Value) -> Result<HttpAnswer, ActorError> {
         let body = match &self.to {
-            WireTo::Http(_) => protocol::http::encode_action_output(self.encoding, value),
-            WireTo::Socket { id, .. } => protocol::encode_response(self.encoding, *id, value),
+            Some(WireTo::Socket { id, .. }) => protocol::encode_response(self.encoding, *id, value),
+            Some(WireTo::Http(_)) | None => {
+                protocol::http::encode_action_output(self.encoding, value)
+            }
         };
         if self.max_outgoing < body.len() {
             return Err(ActorError::new(
                 "message",
                 "outgoing_too_long",
-                format!("the reply has {} bytes, more than {}", body.len(), self.max_outgoing),
+                format!(
+                    "the reply has {} bytes, more than {}",
+                    body.len(),
+                    self.max_outgoing
+                ),
             ));
         }
         Ok(HttpAnswer { status: 200, body })
@@ -213,17 +253,24 @@ impl WireReply {
         }
         let (shown, about) = (error.masked(), self.about.specifier());
         let body = match &self.to {
-            WireTo::Http(_) => protocol::http::encode_error(self.encoding, &shown, Some(&about)),
-            WireTo::Socket { id, .. } => {
+            Some(WireTo::Socket { id, .. }) => {
                 protocol::encode_error(self.encoding, &shown, Some(*id), Some(&about))
             }
+            Some(WireTo::Http(_)) | None => {
+                protocol::http::encode_error(self.encoding, &shown, Some(&about))
+            }
         };
-        HttpAnswer { status: shown.status(), body }
+        HttpAnswer {
+            status: shown.status(),
+            body,
+        }
     }
 
-    fn release(self) {
-        let Some(answer) = self.answer else { return };
-        match self.to {
+    fn release(&mut self) {
+        let (Some(answer), Some(to)) = (self.answer.take(), self.to.take()) else {
+            return;
+        };
+        match to {
             WireTo::Http(to) => {
                 // The client may have hung up.
                 let _ = to.send(answer);
@@ -231,4 +278,20 @@ impl WireReply {
             WireTo::Socket { outbox, .. } => outbox.push(answer.body),
         }
     }
+}
+
+impl Drop for WireReply {
+    fn drop(&mut self) {
+        if self.to.is_some() {
+            if self.answer.is_none() {
+                self.fill(Err(aborted()));
+            }
+            self.release();
+        }
+    }
+}
+
+/// What a caller is told whose call was dropped on the way: it may or may not have run.
+pub(crate) fn aborted() -> ActorError {
+    ActorError::new("actor", "aborted", "the actor stopped before it answered")
 }

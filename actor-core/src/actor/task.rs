@@ -38,9 +38,12 @@ impl<A: ActorType> TaskCtx<A> {
     /// If dropped before it completes, `read` runs or does not run; nothing else happens.
     pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&A) -> T + Send + 'static) -> T {
         let (to, answer) = oneshot::channel();
-        self.ctx.hub.doorbell.turn(Turn::Read(Box::new(move |state| {
-            let _ = to.send(read(state));
-        })));
+        self.ctx
+            .hub
+            .doorbell
+            .turn(Turn::Read(Box::new(move |state| {
+                let _ = to.send(read(state));
+            })));
         or_end(answer).await
     }
 
@@ -55,9 +58,12 @@ impl<A: ActorType> TaskCtx<A> {
         write: impl FnOnce(&mut A) -> T + Send + 'static,
     ) -> T {
         let (to, answer) = oneshot::channel();
-        self.ctx.hub.doorbell.turn(Turn::Write(Box::new(move |state| {
-            let _ = to.send(write(state));
-        })));
+        self.ctx
+            .hub
+            .doorbell
+            .turn(Turn::Write(Box::new(move |state| {
+                let _ = to.send(write(state));
+            })));
         or_end(answer).await
     }
 }

@@ -34,7 +34,10 @@ impl CloseFrame {
     pub fn new(code: u16, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         if 123 < reason.len() {
-            let end = (0..=123).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+            let end = (0..=123)
+                .rev()
+                .find(|at| reason.is_char_boundary(*at))
+                .unwrap_or(0);
             reason.truncate(end);
         }
         Self { code, reason }
@@ -83,7 +86,11 @@ impl Outbox {
     /// An empty outbox for a client that speaks `encoding`, holding at most `limit` bytes.
     #[must_use]
     pub fn new(encoding: Encoding, limit: usize) -> Self {
-        Self { encoding, limit, inner: Mutex::default() }
+        Self {
+            encoding,
+            limit,
+            inner: Mutex::default(),
+        }
     }
 
     /// What the client speaks.
@@ -104,7 +111,10 @@ impl Outbox {
             inner.closing = Closing::After(CloseFrame::new(1011, "ws.slow_reader"));
         } else {
             inner.bytes += bytes.len();
-            inner.frames.push_back(Frame { bytes, text: self.encoding == Encoding::Json });
+            inner.frames.push_back(Frame {
+                bytes,
+                text: self.encoding == Encoding::Json,
+            });
         }
         wake(inner);
     }
@@ -137,7 +147,11 @@ impl Outbox {
         match mem::replace(&mut inner.closing, Closing::Closed) {
             Closing::Open => {
                 inner.closing = Closing::Open;
-                if !inner.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+                if !inner
+                    .waker
+                    .as_ref()
+                    .is_some_and(|it| it.will_wake(cx.waker()))
+                {
                     inner.waker = Some(cx.waker().clone());
                 }
                 Poll::Pending
@@ -160,7 +174,10 @@ impl Outbox {
     /// The reader is gone: drops what waits and takes no more.
     pub fn abandon(&self) {
         let mut inner = self.lock();
-        *inner = Inner { closing: Closing::Closed, ..Inner::default() };
+        *inner = Inner {
+            closing: Closing::Closed,
+            ..Inner::default()
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -182,7 +199,10 @@ mod tests {
     use super::*;
 
     fn frame(text: &'static str) -> Delivery {
-        Delivery::Frame(Frame { bytes: Bytes::from_static(text.as_bytes()), text: true })
+        Delivery::Frame(Frame {
+            bytes: Bytes::from_static(text.as_bytes()),
+            text: true,
+        })
     }
 
     #[test]
@@ -194,7 +214,10 @@ mod tests {
         outbox.push("late".into());
         assert_eq!(outbox.try_next(), Some(frame("one")));
         assert_eq!(outbox.try_next(), Some(frame("two")));
-        assert_eq!(outbox.try_next(), Some(Delivery::Close(CloseFrame::new(1000, "bye"))));
+        assert_eq!(
+            outbox.try_next(),
+            Some(Delivery::Close(CloseFrame::new(1000, "bye")))
+        );
         assert_eq!(outbox.try_next(), None);
     }
 
