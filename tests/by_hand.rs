@@ -1,7 +1,9 @@
 //! An actor without macros: what `#[actor]`, `#[derive(Event)]` and `#[derive(ActionError)]` write for
 //! the counter at the end, written by hand. The docs show this file.
 
-use actor_core::prelude::*;
+#![allow(unreachable_pub, reason = "written as in a library")]
+
+use actor_core::{CallError, prelude::*};
 
 /// The counter by hand.
 mod by_hand {
@@ -9,7 +11,7 @@ mod by_hand {
         ActorError, ActorHandle, CallError, Ctx, IntoActorError, TaskCtx, Value,
         actor::{
             Actor, ActorType, Event, Handler, Hook, Receiver, Reply, ReplySlot, StateError,
-            WireReply,
+            WireReply, decode_state, encode_state,
         },
         gateway::Handled,
         protocol::Args,
@@ -24,7 +26,10 @@ mod by_hand {
     // What is written for the counter's methods is here a plain impl block.
     impl Counter {
         async fn increment(&mut self, ctx: &Ctx<Self>, by: i64) -> Result<i64, CounterError> {
-            let count = self.count.checked_add(by).ok_or(CounterError::Overflow { by })?;
+            let count = self
+                .count
+                .checked_add(by)
+                .ok_or(CounterError::Overflow { by })?;
             self.count = count;
             ctx.broadcast(CounterEvent::NewCount(count));
             Ok(count)
@@ -50,11 +55,11 @@ mod by_hand {
         const VERSION: u32 = 1;
 
         fn encode(&self, out: &mut Vec<u8>) -> Result<(), StateError> {
-            actor_core::actor::encode_state(self, out)
+            encode_state(self, out)
         }
 
         fn decode(version: u32, bytes: &[u8]) -> Result<Self, StateError> {
-            actor_core::actor::decode_state(version, Self::VERSION, bytes, None)
+            decode_state(version, Self::VERSION, bytes, None)
         }
     }
 
@@ -93,15 +98,15 @@ mod by_hand {
                 0 => {
                     let by = args.take("by")?;
                     args.finish()?;
-                    Call::Increment(Some(by), Reply::take_wire(reply))
+                    Call::Increment(Some(by), Reply::client(reply))
                 }
                 1 => {
                     args.finish()?;
-                    Call::Get(Reply::take_wire(reply))
+                    Call::Get(Reply::client(reply))
                 }
                 _ => {
                     args.finish()?;
-                    Call::Double(Reply::take_wire(reply))
+                    Call::Double(Reply::client(reply))
                 }
             };
             Ok(call)
@@ -111,6 +116,7 @@ mod by_hand {
             None
         }
 
+        // Hooks are calls too; this actor has none, so its connections get their state from here.
         fn default_conn_state() {}
 
         fn reply(call: &mut Call) -> &mut dyn ReplySlot {
@@ -233,7 +239,10 @@ mod by_macro {
     impl Counter {
         #[action]
         async fn increment(&mut self, ctx: &Ctx<Self>, by: i64) -> Result<i64, CounterError> {
-            let count = self.count.checked_add(by).ok_or(CounterError::Overflow { by })?;
+            let count = self
+                .count
+                .checked_add(by)
+                .ok_or(CounterError::Overflow { by })?;
             self.count = count;
             ctx.broadcast(CounterEvent::NewCount(count));
             Ok(count)
@@ -261,4 +270,59 @@ mod by_macro {
         #[action_error(status = 409)]
         Overflow { by: i64 },
     }
+}
+
+/// What both have to do alike.
+macro_rules! behaves {
+    ($module:ident) => {{
+        use $module::{Counter, CounterError, CounterEvent};
+
+        let registry = Registry::builder()
+            .actor::<Counter>()
+            .build()
+            .await
+            .unwrap();
+        let counter = registry.get_or_create::<Counter>("one");
+        let mut events = counter.connect(Value::Null).await.unwrap();
+
+        assert_eq!(counter.increment(5).await.unwrap(), 5);
+        assert_eq!(counter.get().await.unwrap(), 5);
+        assert_eq!(counter.double().await.unwrap(), 10);
+        let event = events.next().await.unwrap();
+        assert!(matches!(*event, CounterEvent::NewCount(5)), "{event:?}");
+
+        let error = counter.increment(i64::MAX).await.unwrap_err();
+        let CallError::Action(CounterError::Overflow { by }) = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(*by, i64::MAX);
+        let error = error.to_actor_error();
+        assert_eq!(
+            (error.group(), error.code(), error.status()),
+            ("user", "overflow", 409)
+        );
+        assert_eq!(error.metadata(), Some(&Value::object([("by", i64::MAX)])));
+
+        let event = CounterEvent::NewCount(5);
+        assert_eq!(
+            (event.name(), event.args().unwrap()),
+            ("newCount", Value::Array(vec![5.into()]))
+        );
+
+        let mut stored = Vec::new();
+        Counter { count: 5 }.encode(&mut stored).unwrap();
+        assert_eq!(Counter::decode(1, &stored).unwrap().count, 5);
+        let names = Counter::HANDLERS
+            .iter()
+            .map(|it| (it.name, it.receiver))
+            .collect::<Vec<_>>();
+        (Counter::NAME, names, stored)
+    }};
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_behave_alike() {
+    use actor_core::actor::{Actor as _, ActorType as _};
+
+    assert_eq!(behaves!(by_hand), behaves!(by_macro));
 }

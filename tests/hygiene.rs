@@ -4,9 +4,8 @@
 
 /// Everything a macro may be tempted to name, under another meaning; primitive types aside, which
 /// serde's own macros name bare.
+#[allow(dead_code, unreachable_pub, reason = "it only has to compile")]
 mod shadowed {
-    #![allow(dead_code, reason = "they stand in the way, nothing more")]
-
     struct Result;
     struct Option;
     struct Some;
@@ -36,6 +35,7 @@ mod shadowed {
     include!("hygiene/room.rs");
 }
 
+#[allow(dead_code, unreachable_pub, reason = "it only has to compile")]
 mod bare {
     include!("hygiene/room.rs");
 }

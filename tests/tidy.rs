@@ -1,5 +1,10 @@
 //! House rules that no lint knows, checked by `cargo test`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -26,14 +31,21 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Names that say nothing about what lives in a module.
-const EMPTY_NAMES: &[&str] = &["utils", "util", "helpers", "common", "types", "manager", "misc"];
+const EMPTY_NAMES: &[&str] = &[
+    "utils", "util", "helpers", "common", "types", "manager", "misc",
+];
 
 #[test]
 fn files_are_short_and_say_what_they_are() {
     let mut bad = Vec::new();
     for file in CRATES.iter().flat_map(|it| sources(it)) {
         let text = fs::read_to_string(&file).unwrap();
-        let lines = text.split("#[cfg(test)]\nmod tests {").next().unwrap().lines().count();
+        let lines = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap()
+            .lines()
+            .count();
         if MAX_LINES < lines {
             bad.push(format!("{}: {lines} lines", file.display()));
         }
@@ -49,7 +61,13 @@ fn modules_have_names() {
     let mut bad = Vec::new();
     for file in CRATES.iter().flat_map(|it| sources(it)) {
         let named_after = match file.file_stem().unwrap().to_str().unwrap() {
-            "mod" => file.parent().unwrap().file_name().unwrap().to_str().unwrap(),
+            "mod" => file
+                .parent()
+                .unwrap()
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap(),
             stem => stem,
         };
         if EMPTY_NAMES.contains(&named_after) {
@@ -68,7 +86,10 @@ fn layers_hold() {
         for used in crate_paths(&fs::read_to_string(&file).unwrap()) {
             let fine = used == module || rank(&used).is_none_or(|it| it < own);
             if !fine {
-                bad.push(format!("{}: `{module}` may not name `{used}`", file.display()));
+                bad.push(format!(
+                    "{}: `{module}` may not name `{used}`",
+                    file.display()
+                ));
             }
         }
     }
@@ -78,8 +99,14 @@ fn layers_hold() {
 #[test]
 fn every_module_has_a_layer() {
     let known: BTreeSet<&str> = LAYERS.iter().copied().flatten().copied().collect();
-    let modules = sources("actor-core").iter().map(|it| module_of(it)).collect::<BTreeSet<_>>();
-    let bad: Vec<_> = modules.iter().filter(|it| *it != "lib" && !known.contains(it.as_str())).collect();
+    let modules = sources("actor-core")
+        .iter()
+        .map(|it| module_of(it))
+        .collect::<BTreeSet<_>>();
+    let bad: Vec<_> = modules
+        .iter()
+        .filter(|it| *it != "lib" && !known.contains(it.as_str()))
+        .collect();
     assert!(bad.is_empty(), "{bad:?}");
 }
 
@@ -90,7 +117,10 @@ fn rank(module: &str) -> Option<usize> {
 /// First path segment after every `crate::` in code, the first level of `crate::{a, b::c}` included.
 fn crate_paths(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let code: String = text.lines().map(|it| without_comment(it).to_owned() + "\n").collect();
+    let code: String = text
+        .lines()
+        .map(|it| without_comment(it).to_owned() + "\n")
+        .collect();
     for (at, _) in code.match_indices("crate::") {
         // `$crate::` and `other_crate::` are something else.
         if code[..at].ends_with(|it: char| it == '$' || it == '_' || it.is_alphanumeric()) {
@@ -121,11 +151,17 @@ fn crate_paths(text: &str) -> BTreeSet<String> {
 
 /// Docs may link up; code may not look up.
 fn without_comment(line: &str) -> &str {
-    if line.trim_start().starts_with("//") { "" } else { line }
+    if line.trim_start().starts_with("//") {
+        ""
+    } else {
+        line
+    }
 }
 
 fn ident(text: &str) -> String {
-    text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect()
+    text.chars()
+        .take_while(|it| it.is_alphanumeric() || *it == '_')
+        .collect()
 }
 
 fn module_of(file: &Path) -> String {
@@ -153,5 +189,8 @@ fn sources(krate: &str) -> Vec<PathBuf> {
 #[test]
 fn crate_paths_reads_lists() {
     let code = "use crate::{a::{b, c}, d};\n// crate::doc\nfn f() { crate::e::g(); $crate::h() }";
-    assert_eq!(crate_paths(code).into_iter().collect::<Vec<_>>(), ["a", "d", "e"]);
+    assert_eq!(
+        crate_paths(code).into_iter().collect::<Vec<_>>(),
+        ["a", "d", "e"]
+    );
 }

@@ -8,6 +8,7 @@ mod ctx;
 mod event;
 mod hub;
 mod reply;
+mod state;
 mod table;
 mod task;
 
@@ -20,6 +21,7 @@ pub use self::{
     ctx::Ctx,
     event::{Event, NoEvent},
     reply::{Reply, ReplySlot, WireReply},
+    state::{Migrate, decode_state, encode_state},
     task::TaskCtx,
 };
 pub(crate) use self::{

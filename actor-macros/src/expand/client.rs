@@ -44,7 +44,12 @@ fn on_handle(actor: &Path, methods: &TokenStream) -> TokenStream {
     if let Some(last) = handle.segments.last_mut() {
         last.ident = names::handle(&last.ident);
     }
+    // Here and not with the handle itself: without an impl block there is nothing to call.
     quote! {
+        #[automatically_derived]
+        impl __p::Handled for #actor {
+            type Handle = #handle;
+        }
         impl #handle { #methods }
     }
 }

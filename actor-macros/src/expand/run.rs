@@ -109,10 +109,18 @@ fn run_hook(hook: &Hook) -> TokenStream {
         (None, _) => (quote!(), None),
     };
     let call = run(&hook.method, &subject.into_iter().collect::<Vec<_>>());
-    let output = &hook.method.output;
-    let reply = quote_spanned!(output.span()=> __p::reply_hook::<_, #output>);
+    let (answer, output) = (hook_answer(hook.kind), &hook.method.output);
+    let reply = quote_spanned!(output.span()=> __p::reply_hook::<#answer, #output>);
     quote! {
         __Call::#variant(#taken ref mut __reply) => #reply(__reply, #call),
+    }
+}
+
+/// What a hook has to give back.
+fn hook_answer(kind: HookKind) -> TokenStream {
+    match kind {
+        HookKind::BeforeConnect => quote!(<Self as __p::ActorType>::ConnState),
+        _ => quote!(()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! A struct with `#[actor]`: the struct, its stored form, `impl ActorType`, and its handle.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote, quote_spanned};
-use syn::{Attribute, ext::IdentExt as _, spanned::Spanned as _};
+use quote::{ToTokens as _, quote};
+use syn::{Attribute, LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{durability, duration, sealed};
 use crate::{
@@ -27,10 +27,11 @@ fn stored(model: &State) -> TokenStream {
     let serde = &model.serde;
     let fields = model.fields.iter().map(|field| {
         let (ident, ty, attrs) = (&field.ident, &field.ty, &field.attrs);
-        // The span of this attribute is where serde puts the error of a type without `Default`.
-        let skip = field
-            .transient
-            .then(|| quote_spanned!(ty.span()=> #[serde(skip)]));
+        let skip = field.transient.then(|| {
+            // serde calls this path with the span of the string.
+            let default = LitStr::new("__p::transient", ty.span());
+            quote!(#[serde(skip, default = #default)])
+        });
         quote! { #(#attrs)* #skip #ident: #ty }
     });
     quote! {
@@ -168,10 +169,6 @@ pub(super) fn impl_handle(model: &State) -> TokenStream {
     let actor = &model.item.ident;
     let handle = names::handle(actor);
     quote! {
-        #[automatically_derived]
-        impl __p::Handled for #actor {
-            type Handle = #handle;
-        }
         #[automatically_derived]
         impl __p::From<__p::ActorHandle<#actor>> for #handle {
             fn from(__handle: __p::ActorHandle<#actor>) -> Self {

@@ -181,11 +181,11 @@ const _: () = {
                     );
                 }
                 __Call::Wake(ref mut __reply) => {
-                    __p::reply_hook::<_, ()>(__reply, Self::wake(self).await)
+                    __p::reply_hook::<(), ()>(__reply, Self::wake(self).await)
                 }
                 __Call::Joined(ref __subject, ref mut __reply) => {
                     __p::reply_hook::<
-                        _,
+                        (),
                         Result<(), RoomError>,
                     >(
                         __reply,
@@ -209,7 +209,7 @@ const _: () = {
                 }
                 __Call::Admit(ref mut __subject, ref mut __reply) => {
                     __p::reply_hook::<
-                        _,
+                        <Self as __p::ActorType>::ConnState,
                         Result<Member, RoomError>,
                     >(
                         __reply,
@@ -251,6 +251,10 @@ const _: () = {
         use __p::Otherwise as _;
         __p::assert_plain(__p::Probe::<String>::IS_RESULT)
     };
+    #[automatically_derived]
+    impl __p::Handled for ChatRoom {
+        type Handle = ChatRoomHandle;
+    }
     impl ChatRoomHandle {
         /// Adds a line.
         ///
