@@ -26,7 +26,7 @@ pub use self::{
 };
 pub(crate) use self::{
     conn::{Inner, Listener, LocalQueue, Transport},
-    hub::{Doorbell, Hub, Origin, Output, Turn},
+    hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Table, TooManySubscriptions},
 };

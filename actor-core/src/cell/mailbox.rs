@@ -7,7 +7,7 @@ use std::{
 
 use super::job::{HttpCall, Opening};
 use crate::{
-    actor::{Actor, Turn},
+    actor::{Actor, ReadTurn, Turn},
     id::ConnId,
     lifecycle::Stop,
 };
@@ -213,7 +213,7 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// The next short turn if it only reads.
-    pub(super) fn next_read(&mut self) -> Option<Box<dyn FnOnce(&A) + Send>> {
+    pub(super) fn next_read(&mut self) -> Option<ReadTurn<A>> {
         let turns = &mut self.beside.as_mut()?.turns;
         match turns.pop_front()? {
             Turn::Read(read) => Some(read),

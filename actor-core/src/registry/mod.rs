@@ -92,7 +92,6 @@ pub(crate) struct Found {
 
 impl Registry {
     /// Starts to declare a registry.
-    #[must_use]
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::new()
     }
