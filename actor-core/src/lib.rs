@@ -28,7 +28,7 @@ pub mod __private;
 pub use actor_macros::{ActionError, Event, actor};
 
 pub use self::{
-    actor::{Conn, Ctx, TaskCtx},
+    actor::{Conn, Ctx, Event, TaskCtx},
     config::{ActorOptions, Durability},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Connection},
