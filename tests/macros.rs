@@ -1,5 +1,10 @@
 //! What the macros' options do: names on the wire, defaults of arguments, errors, stored forms.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
 use std::time::Duration;
 
 use actor_core::{
@@ -266,6 +271,10 @@ impl Document {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a migration is given the old form"
+)]
 fn upgrade(from: u32, old: Value) -> Result<Value, String> {
     assert_eq!(from, 1);
     let text = old

@@ -1,9 +1,9 @@
 //! Finds actors and keeps the line to their clients open: typed handles in the process, and the
 //! untyped [`Gateway`] that servers such as `actor-axum` speak to.
 
+mod actors;
 mod handle;
 mod local;
-mod manager;
 mod socket;
 
 use std::{fmt, str::FromStr as _, sync::Arc};
