@@ -71,7 +71,7 @@ for (const encoding of ENCODINGS) {
 				const handle = client.concurrentActionActor.getOrCreate([newKey()]);
 				const actor = open ? handle.connect() : handle;
 				await actor.getEvents();
-				const slow = actor.runWithDelay("slow", 150);
+				const slow = actor.runWithDelay("slow", 400);
 				await soon(
 					"the slow action has started",
 					(async () => {
