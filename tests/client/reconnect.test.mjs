@@ -120,8 +120,8 @@ describe("a server that goes and comes back", () => {
 		const handle = clientOf(front).counter.getOrCreate([newKey()]);
 		await handle.increment(1);
 		front.hold();
-		await server.kill();
 		front.cut();
+		await server.kill();
 		const call = handle.increment(1);
 		await server.start();
 		front.release();

@@ -216,11 +216,11 @@ describe("clients that misbehave", () => {
 		let id = 0;
 		const flood = setInterval(() => {
 			if (dropped) return;
-			for (let round = 0; round < 8; round += 1) {
+			for (let round = 0; round < 4; round += 1) {
 				const call = clientFrame("json", "ActionRequest", { id: (id += 1), name: "getLargeResponse", args: [8_000] });
 				deaf.write(maskedFrame(1, Buffer.from(call)));
 			}
-		}, 5);
+		}, 20);
 		try {
 			await until("the deaf client is dropped", () => dropped, 20_000);
 		} finally {
