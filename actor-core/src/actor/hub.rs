@@ -19,7 +19,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Entropy},
     config::ActorOptions,
     connection::{CloseFrame, Outbox},
     id::ConnId,
@@ -32,6 +32,7 @@ pub(crate) struct Hub<A: ActorType> {
     pub(crate) about: Arc<About>,
     pub(crate) options: Arc<ActorOptions>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) doorbell: Arc<dyn Doorbell<A>>,
     table: Mutex<Table<A>>,
     emissions: Mutex<Emissions<A>>,
@@ -86,6 +87,7 @@ impl<A: ActorType> Hub<A> {
         about: Arc<About>,
         options: Arc<ActorOptions>,
         clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
         doorbell: Arc<dyn Doorbell<A>>,
         table: Table<A>,
     ) -> Self {
@@ -93,6 +95,7 @@ impl<A: ActorType> Hub<A> {
             about,
             options,
             clock,
+            entropy,
             doorbell,
             table: Mutex::new(table),
             emissions: Mutex::new(Emissions {
