@@ -8,12 +8,12 @@ use crate::registry;
 
 #[actor(action_timeout = "100ms", mailbox = 4)]
 #[derive(Default)]
-pub struct Desk {
+pub(crate) struct Desk {
     count: i64,
 }
 
 #[derive(Debug, thiserror::Error, ActionError)]
-pub enum DeskError {
+pub(crate) enum DeskError {
     #[error("{0} is too much")]
     TooMuch(i64),
 }
@@ -58,7 +58,9 @@ impl Desk {
 }
 
 async fn desk() -> DeskHandle {
-    registry(|it| it.actor::<Desk>()).await.get_or_create::<Desk>("one")
+    registry(|it| it.actor::<Desk>())
+        .await
+        .get_or_create::<Desk>("one")
 }
 
 fn code<T: std::fmt::Debug, E: actor_core::IntoActorError + std::fmt::Debug>(

@@ -213,8 +213,7 @@ impl<A: Actor> Cell<A> {
             let Some(msg) = self.batch.pop_front() else {
                 break;
             };
-            self.begin(msg);
-            if let Some(job) = self.jobs.pop_front() {
+            if let Some(job) = self.begin(msg) {
                 return Poll::Ready(Step::Run(job));
             }
         }
@@ -229,9 +228,12 @@ impl<A: Actor> Cell<A> {
             return Poll::Ready(Step::Turn(turn));
         }
         let stop = mailbox.take_stop();
-        if started {
-            mailbox.take_calls(&mut self.batch);
-        }
+        // A lone message needs no batch, and so touches no second buffer.
+        let lone = if started {
+            mailbox.take_calls(&mut self.batch)
+        } else {
+            None
+        };
         let mut news = mailbox.poll_any(cx).is_ready() || stop.is_some();
         let free_waits = started && mailbox.has_free();
         drop(mailbox);
@@ -242,22 +244,17 @@ impl<A: Actor> Cell<A> {
             self.start_waiting_free();
             news = true;
         }
-        if !self.batch.is_empty() {
+        if !self.batch.is_empty() || lone.is_some() {
             self.slot.made_room();
             news = true;
         }
         if news {
             self.quiet = false;
-            if started {
-                self.tell_busy();
-            }
-            return Poll::Ready(Step::Look);
+            self.machine.busy();
+            let job = lone.and_then(|msg| self.begin(msg));
+            return Poll::Ready(job.map_or(Step::Look, Step::Run));
         }
         self.rest(cx)
-    }
-
-    fn tell_busy(&mut self) {
-        self.machine.busy();
     }
 
     /// Nothing to do: arms the timer, and sleeps if it is time.
@@ -295,34 +292,30 @@ impl<A: Actor> Cell<A> {
         Poll::Pending
     }
 
-    /// Turns a message into jobs.
-    pub(super) fn begin(&mut self, msg: Msg<A>) {
+    /// Begins with a message: what to run first, if anything.
+    fn begin(&mut self, msg: Msg<A>) -> Option<Job<A>> {
         match msg {
-            Msg::Call(call, conn) => self.take_call(call, conn),
+            Msg::Call(call, conn) => return self.take_call(call, conn),
             Msg::Http(call) => self.open(Box::new(call.opening)),
             Msg::Open(opening) => self.open(opening),
             Msg::Close(id) => self.disconnect(id, None),
             Msg::Subscribe(id, event, on) => self.subscribe(id, &event, on),
         }
+        self.jobs.pop_front()
     }
 
     /// A call becomes a job; one over a connection that has gone is dropped with it.
-    pub(super) fn take_call(&mut self, call: A::Call, conn: Option<ConnId>) {
+    pub(super) fn take_call(&mut self, call: A::Call, conn: Option<ConnId>) -> Option<Job<A>> {
         let caller = match conn {
             None => None,
-            Some(id) => {
-                let Some(conn) = self.hub.table().by_id(id).cloned() else {
-                    return;
-                };
-                Some(conn)
-            }
+            Some(id) => Some(self.hub.table().by_id(id).cloned()?),
         };
         let job = Job::call(call, caller);
         if job.receiver() == Receiver::Free {
             self.spawn_free(job);
-        } else {
-            self.jobs.push_back(job);
+            return None;
         }
+        Some(job)
     }
 
     pub(super) fn timeout_of(&self, job: &Job<A>) -> Duration {
@@ -447,14 +440,15 @@ impl<A: Actor> Cell<A> {
         }
         if self.jobs.is_empty() {
             if self.batch.is_empty() {
-                self.slot.mailbox().take_calls(&mut self.batch);
+                let lone = self.slot.mailbox().take_calls(&mut self.batch);
+                self.batch.extend(lone);
                 self.slot.made_room();
             }
             if let Some(Msg::Call(call, _)) = self.batch.front()
                 && A::HANDLERS[A::handler(call)].receiver == Receiver::Shared
                 && let Some(msg) = self.batch.pop_front()
             {
-                self.begin(msg);
+                return self.begin(msg);
             }
         }
         let is_reader = self

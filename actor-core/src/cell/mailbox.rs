@@ -135,11 +135,14 @@ impl<A: Actor> Mailbox<A> {
         (Pushed::Taken, self.waker.take())
     }
 
-    /// Moves what waits into `batch`, which must be empty.
-    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) {
+    /// Moves what waits into `batch`, which must be empty; a lone message is given directly.
+    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) -> Option<Msg<A>> {
+        if self.calls.len() <= 1 {
+            return self.calls.pop_front();
+        }
         std::mem::swap(&mut self.calls, batch);
+        None
     }
-
     /// Puts messages back that were taken and not begun, before all others.
     pub(super) fn put_back(&mut self, mut batch: VecDeque<Msg<A>>) {
         batch.append(&mut self.calls);

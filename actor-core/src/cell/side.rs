@@ -69,7 +69,8 @@ impl<A: Actor> Cell<A> {
                 return;
             };
             if let Msg::Call(call, conn) = msg {
-                self.take_call(call, conn);
+                let job = self.take_call(call, conn);
+                self.jobs.extend(job);
             }
         }
     }
