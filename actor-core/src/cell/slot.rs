@@ -3,12 +3,11 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    task::Waker,
 };
 
 use bytes::Bytes;
@@ -110,7 +109,7 @@ pub(crate) struct Slot<A: Actor> {
     pub(crate) host: Arc<Host>,
     mailbox: Mutex<Mailbox<A>>,
     /// Clients who are connected, also while the actor sleeps.
-    sockets: Mutex<HashMap<ConnId, Listener<A>>>,
+    sockets: Mutex<BTreeMap<ConnId, Listener<A>>>,
     /// Stored forms of connections of an actor that stores nothing, while it sleeps.
     parked: Mutex<Vec<(ConnId, Bytes)>>,
     /// What an actor that stores nothing is created from, each time it wakes.
@@ -151,13 +150,10 @@ impl<A: Actor> Slot<A> {
         if mailbox.phase == Phase::Asleep && self.host.is_closing() {
             return Err(Refused::Gone(msg));
         }
-        let (pushed, waker) = mailbox.push(msg, is_free)?;
+        let pushed = mailbox.push(msg, is_free)?;
         drop(mailbox);
-        match pushed {
-            Pushed::Start => {
-                self.host.tasks.spawn(live::run(Arc::clone(self)));
-            }
-            Pushed::Taken => wake(waker),
+        if pushed == Pushed::Start {
+            self.host.tasks.spawn(live::run(Arc::clone(self)));
         }
         Ok(())
     }
@@ -166,7 +162,7 @@ impl<A: Actor> Slot<A> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn sockets(&self) -> MutexGuard<'_, HashMap<ConnId, Listener<A>>> {
+    pub(super) fn sockets(&self) -> MutexGuard<'_, BTreeMap<ConnId, Listener<A>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,12 +210,6 @@ impl<A: Actor> Slot<A> {
     }
 }
 
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
 /// The mailbox has no room (P6).
 fn overloaded(limit: usize) -> ActorError {
     ActorError::new(
@@ -253,13 +243,11 @@ pub(crate) fn unknown_action(name: &str) -> ActorError {
 
 impl<A: Actor> Doorbell<A> for Slot<A> {
     fn ring(&self) {
-        let waker = self.mailbox().ring();
-        wake(waker);
+        self.mailbox().ring();
     }
 
     fn turn(&self, turn: Turn<A>) {
-        let waker = self.mailbox().push_turn(turn);
-        wake(waker);
+        self.mailbox().push_turn(turn);
     }
 }
 
@@ -439,8 +427,7 @@ impl<A: Actor> AnySlot for Slot<A> {
     }
 
     fn ask(&self, stop: Stop) {
-        let waker = self.mailbox().ask(stop);
-        wake(waker);
+        self.mailbox().ask(stop);
     }
 
     fn crowded(&self) -> Option<Notified<'_>> {
