@@ -26,7 +26,7 @@ use crate::{
     },
     clock::{Clock, Entropy},
     config::ActorOptions,
-    connection::Outbox,
+    connection::{CloseFrame, Outbox},
     error::ActorError,
     id::ConnId,
     lifecycle::Stop,
@@ -42,6 +42,8 @@ pub(crate) struct Host {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: TaskTracker,
+    /// Tasks of clients' sockets, which outlive the actors.
+    pub(crate) sockets: TaskTracker,
     pub(crate) closing: AtomicBool,
     pub(crate) roster: Weak<dyn Roster>,
 }
@@ -288,6 +290,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Asks the actor to stop if it is awake.
     fn ask(&self, stop: Stop);
 
+    /// Closes all connections, asleep or awake, without a word to the actor.
+    fn close_sockets(&self, frame: &CloseFrame);
+
     /// What to wait for when the mailbox is full, so that a socket's client is held back by TCP and
     /// not by errors.
     fn crowded(&self) -> Option<Notified<'_>>;
@@ -428,6 +433,12 @@ impl<A: Actor> AnySlot for Slot<A> {
 
     fn ask(&self, stop: Stop) {
         self.mailbox().ask(stop);
+    }
+
+    fn close_sockets(&self, frame: &CloseFrame) {
+        for listener in self.sockets().values() {
+            listener.close(frame.clone());
+        }
     }
 
     fn crowded(&self) -> Option<Notified<'_>> {
