@@ -19,13 +19,25 @@ use tokio::{
 
 /// Serves `app`, and stops the actors of `registry` with it.
 ///
-/// It is [`axum::serve`] with three things done that actors want:
+/// It is [`axum::serve()`] with three things done that actors want:
 ///
 /// - `TCP_NODELAY`, without which a small message may wait for 40 ms;
 /// - handlers and hooks find the client's address as [`ConnectInfo<SocketAddr>`];
 /// - the order of stopping, see [`Serve::with_graceful_shutdown`].
 ///
 /// Who serves by other means sets the first with [`tap_io`] and stops with [`Registry::shutdown`].
+///
+/// ```no_run
+/// # use actor_core::Registry;
+/// # use axum::Router;
+/// # async fn example(registry: Registry, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("0.0.0.0:6420").await?;
+/// let app = Router::new().merge(actor_axum::router(registry.clone()));
+/// actor_axum::serve(listener, app, registry)
+///     .with_graceful_shutdown(stop)
+///     .await
+/// # }
+/// ```
 ///
 /// [`ConnectInfo<SocketAddr>`]: axum::extract::ConnectInfo
 /// [`tap_io`]: axum::serve::ListenerExt::tap_io
@@ -58,7 +70,7 @@ impl<F> Serve<F> {
     /// 2. clients' sockets are closed, with code 1012 and the reason `actor.stopping`;
     /// 3. the listener closes, and the requests under way are waited for.
     ///
-    /// A library owns no signals, so `signal` is the program's: [`tokio::signal`], or anything else.
+    /// A library owns no signals, so `signal` is the program's: `tokio::signal`, or anything else.
     pub fn with_graceful_shutdown<G>(self, signal: G) -> Serve<G>
     where
         G: Future<Output = ()> + Send + 'static,
