@@ -1,0 +1,50 @@
+//! A peer: kameo.
+
+use anyhow::Result;
+use kameo::{
+    Actor,
+    actor::{ActorRef, Spawn},
+    message::{Context, Message},
+};
+
+use super::Library;
+
+pub(super) struct Kameo;
+
+#[derive(Actor)]
+pub(super) struct Counter {
+    count: i64,
+}
+
+struct Add(i64);
+
+impl Message<Add> for Counter {
+    type Reply = i64;
+
+    async fn handle(&mut self, add: Add, _: &mut Context<Self, i64>) -> i64 {
+        self.count += add.0;
+        self.count
+    }
+}
+
+impl Library for Kameo {
+    const LABEL: &'static str = "kameo";
+
+    type Handle = ActorRef<Counter>;
+
+    async fn open() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn start(&self) -> Result<Self::Handle> {
+        Ok(Counter::spawn(Counter { count: 0 }))
+    }
+
+    async fn add(handle: &Self::Handle, by: i64) -> Result<i64> {
+        Ok(handle.ask(Add(by)).await?)
+    }
+
+    fn stop(handle: Self::Handle) {
+        drop(handle);
+    }
+}

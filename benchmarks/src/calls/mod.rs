@@ -1,0 +1,161 @@
+//! Calls within the process: one addition to an actor's counter and back, and what starting and
+//! keeping an actor costs. The floor is a task behind a bounded channel; peers are actor libraries.
+
+mod kameo;
+mod ractor;
+mod task;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use tokio::time::{Instant, sleep};
+
+use self::{kameo::Kameo, ractor::Ractor, task::Task};
+use crate::{
+    measure::{Side, per_second, rate},
+    report::{Report, Target, Unit},
+};
+
+/// Whose actors are measured.
+trait Library: Send + Sync + Sized + 'static {
+    /// Its name in the table.
+    const LABEL: &'static str;
+
+    /// An actor's handle.
+    type Handle: Send + Sync + 'static;
+
+    /// All that is needed before the first actor starts.
+    fn open() -> impl Future<Output = Result<Self>> + Send;
+
+    /// Starts a counter.
+    fn start(&self) -> impl Future<Output = Result<Self::Handle>> + Send;
+
+    /// Adds to the counter; what it is then.
+    fn add(handle: &Self::Handle, by: i64) -> impl Future<Output = Result<i64>> + Send;
+
+    /// Ends the counter.
+    fn stop(handle: Self::Handle);
+}
+
+/// Measures the section.
+pub(crate) async fn run(report: &mut Report) -> Result<()> {
+    for (callers, actors) in [(1, 1), (64, 1), (1, 10_000), (64, 10_000)] {
+        let what = format!(
+            "call, {callers} caller{}, {actors} actor{}",
+            if callers == 1 { "" } else { "s" },
+            if actors == 1 { "" } else { "s" }
+        );
+        let rivals = vec![
+            (
+                calls::<Task>(callers, actors).await?,
+                Target::RatioAtLeast(0.85),
+            ),
+            (
+                calls::<Kameo>(callers, actors).await?,
+                Target::RatioAtLeast(1.0),
+            ),
+            (
+                calls::<Ractor>(callers, actors).await?,
+                Target::RatioAtLeast(1.0),
+            ),
+        ];
+        report.compare(&what, Unit::PerSecond, None, rivals).await?;
+    }
+    let rivals = vec![
+        (starts::<Task>().await?, Target::Shown),
+        (starts::<Kameo>().await?, Target::RatioAtLeast(1.0)),
+        (starts::<Ractor>().await?, Target::Shown),
+    ];
+    report
+        .compare("spawn with first reply", Unit::PerSecond, None, rivals)
+        .await?;
+    let rivals = vec![
+        (heap::<Task>(), Target::AtMost(HEAP)),
+        (heap::<Kameo>(), Target::AtMost(HEAP)),
+        (heap::<Ractor>(), Target::AtMost(HEAP)),
+    ];
+    report
+        .compare("heap of an idle live actor", Unit::Bytes, None, rivals)
+        .await
+}
+
+/// Most bytes an idle actor of ours may hold.
+const HEAP: f64 = 2.5 * 1024.0;
+
+/// Calls per second; each caller goes through all actors in turn, starting at its own.
+async fn calls<L: Library>(callers: usize, actors: usize) -> Result<Side<'static>> {
+    let library = L::open().await?;
+    let mut started = Vec::with_capacity(actors);
+    for _ in 0..actors {
+        started.push(library.start().await?);
+    }
+    let started: Arc<[L::Handle]> = started.into();
+    Ok(Side::new(L::LABEL, move || {
+        // Actors may live only as long as their library.
+        let _alive = &library;
+        let workers: Vec<_> = (0..callers)
+            .map(|caller| (started.clone(), caller * actors / callers))
+            .collect();
+        rate(
+            workers,
+            move |(actors, next): (Arc<[L::Handle]>, usize)| async move {
+                L::add(&actors[next], 1).await?;
+                let next = (next + 1) % actors.len();
+                Ok((actors, next))
+            },
+        )
+    }))
+}
+
+/// Actors started for one figure of starting or keeping them.
+const STARTS: u32 = 10_000;
+
+/// Actors per second that were started and have answered once.
+async fn starts<L: Library>() -> Result<Side<'static>> {
+    let library = Arc::new(L::open().await?);
+    Ok(Side::new(L::LABEL, move || {
+        let library = library.clone();
+        let start = async move {
+            let start = Instant::now();
+            let started = start_all(&*library).await?;
+            let figure = per_second(STARTS.into(), start.elapsed());
+            started.into_iter().for_each(L::stop);
+            // Their end must not be timed as part of the next side.
+            sleep(Duration::from_millis(100)).await;
+            anyhow::Ok(figure)
+        };
+        async { tokio::spawn(start).await? }
+    }))
+}
+
+async fn start_all<L: Library>(library: &L) -> Result<Vec<L::Handle>> {
+    let mut started = Vec::new();
+    for _ in 0..STARTS {
+        let handle = library.start().await?;
+        L::add(&handle, 1).await?;
+        started.push(handle);
+    }
+    Ok(started)
+}
+
+/// Bytes on the heap for each of many actors that live and wait.
+fn heap<L: Library>() -> Side<'static> {
+    Side::new(L::LABEL, || async {
+        tokio::task::spawn_blocking(count_heap::<L>).await?
+    })
+}
+
+/// Counts on one thread, on which the actors then must live.
+fn count_heap<L: Library>() -> Result<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let library = runtime.block_on(L::open())?;
+    let mut started = Ok(Vec::new());
+    let counted = allocation_counter::measure(|| {
+        started = runtime.block_on(start_all(&library));
+    });
+    started?.into_iter().for_each(L::stop);
+    let bytes = i32::try_from(counted.bytes_current)?;
+    Ok(f64::from(bytes) / f64::from(STARTS))
+}
