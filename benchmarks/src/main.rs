@@ -15,6 +15,7 @@
     reason = "load is generated in tasks that no cell tracks"
 )]
 
+mod blob;
 mod broadcast;
 mod build;
 mod calls;
@@ -33,7 +34,7 @@ use anyhow::{Result, bail};
 
 use self::report::Report;
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "calls",
     "http",
     "ws",
@@ -41,6 +42,7 @@ const SECTIONS: [&str; 8] = [
     "lifecycle",
     "memory",
     "broadcast",
+    "blob",
     "build",
 ];
 
@@ -72,6 +74,7 @@ async fn main() -> Result<()> {
             "lifecycle" => lifecycle::run(&mut report).await?,
             "memory" => memory::run(&mut report).await?,
             "broadcast" => broadcast::run(&mut report).await?,
+            "blob" => blob::run(&mut report).await?,
             _ => build::run(&mut report, cold_build).await?,
         }
     }

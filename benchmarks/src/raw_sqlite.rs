@@ -95,7 +95,8 @@ impl Raw {
         Ok(query.query_row(params![id(self.next), KEY], |row| row.get(0))?)
     }
 
-    fn put(&mut self, rows: u32, value: &mut [u8]) -> Result<()> {
+    /// One commit of so many rows holding `value`, which is made to differ each time.
+    pub(crate) fn put(&mut self, rows: u32, value: &mut [u8]) -> Result<()> {
         let transaction = self.connection.transaction()?;
         for _ in 0..rows {
             // SQLite writes nothing, and syncs nothing, when a row stays as it was.

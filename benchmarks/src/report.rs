@@ -143,6 +143,7 @@ fn written(figure: f64, unit: Unit) -> String {
         Unit::Time => format!("{:.1} us", figure * 1e6),
         Unit::Bytes if figure >= 1024.0 * 1024.0 => format!("{:.1} MiB", figure / 1024.0 / 1024.0),
         Unit::Bytes => format!("{:.2} KiB", figure / 1024.0),
-        Unit::Count => format!("{figure:.0}"),
+        Unit::Count if figure.fract() == 0.0 => format!("{figure:.0}"),
+        Unit::Count => format!("{figure:.2}"),
     }
 }
