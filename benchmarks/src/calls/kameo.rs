@@ -44,7 +44,8 @@ impl Library for Kameo {
         Ok(handle.ask(Add(by)).await?)
     }
 
-    fn stop(handle: Self::Handle) {
-        drop(handle);
+    async fn close(self, started: Vec<Self::Handle>) -> Result<()> {
+        drop(started);
+        Ok(())
     }
 }

@@ -33,8 +33,8 @@ trait Library: Send + Sync + Sized + 'static {
     /// Adds to the counter; what it is then.
     fn add(handle: &Self::Handle, by: i64) -> impl Future<Output = Result<i64>> + Send;
 
-    /// Ends the counter.
-    fn stop(handle: Self::Handle);
+    /// Ends all counters.
+    fn close(self, started: Vec<Self::Handle>) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Measures the section.
@@ -62,9 +62,9 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         report.compare(&what, Unit::PerSecond, None, rivals).await?;
     }
     let rivals = vec![
-        (starts::<Task>().await?, Target::Shown),
-        (starts::<Kameo>().await?, Target::RatioAtLeast(1.0)),
-        (starts::<Ractor>().await?, Target::Shown),
+        (starts::<Task>(), Target::Shown),
+        (starts::<Kameo>(), Target::RatioAtLeast(1.0)),
+        (starts::<Ractor>(), Target::Shown),
     ];
     report
         .compare("spawn with first reply", Unit::PerSecond, None, rivals)
@@ -111,21 +111,21 @@ async fn calls<L: Library>(callers: usize, actors: usize) -> Result<Side<'static
 const STARTS: u32 = 10_000;
 
 /// Actors per second that were started and have answered once.
-async fn starts<L: Library>() -> Result<Side<'static>> {
-    let library = Arc::new(L::open().await?);
-    Ok(Side::new(L::LABEL, move || {
-        let library = library.clone();
-        let start = async move {
-            let start = Instant::now();
-            let started = start_all(&*library).await?;
-            let figure = per_second(STARTS.into(), start.elapsed());
-            started.into_iter().for_each(L::stop);
-            // Their end must not be timed as part of the next side.
-            sleep(Duration::from_millis(100)).await;
-            anyhow::Ok(figure)
-        };
-        async { tokio::spawn(start).await? }
-    }))
+fn starts<L: Library>() -> Side<'static> {
+    let start = async || {
+        let library = L::open().await?;
+        let start = Instant::now();
+        let started = start_all(&library).await?;
+        let figure = per_second(STARTS.into(), start.elapsed());
+        library.close(started).await?;
+        // Their end must not be timed as part of the next side.
+        sleep(Duration::from_millis(100)).await;
+        anyhow::Ok(figure)
+    };
+    Side::new(
+        L::LABEL,
+        move || async move { tokio::spawn(start()).await? },
+    )
 }
 
 async fn start_all<L: Library>(library: &L) -> Result<Vec<L::Handle>> {
@@ -155,7 +155,7 @@ fn count_heap<L: Library>() -> Result<f64> {
     let counted = allocation_counter::measure(|| {
         started = runtime.block_on(start_all(&library));
     });
-    started?.into_iter().for_each(L::stop);
+    runtime.block_on(library.close(started?))?;
     let bytes = i32::try_from(counted.bytes_current)?;
     Ok(f64::from(bytes) / f64::from(STARTS))
 }

@@ -58,7 +58,8 @@ impl Library for Ractor {
         }
     }
 
-    fn stop(handle: Self::Handle) {
-        handle.stop(None);
+    async fn close(self, started: Vec<Self::Handle>) -> Result<()> {
+        started.iter().for_each(|it| it.stop(None));
+        Ok(())
     }
 }

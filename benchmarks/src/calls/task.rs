@@ -45,7 +45,8 @@ impl Library for Task {
         Ok(answer.await?)
     }
 
-    fn stop(handle: Handle) {
-        drop(handle);
+    async fn close(self, started: Vec<Handle>) -> Result<()> {
+        drop(started);
+        Ok(())
     }
 }
