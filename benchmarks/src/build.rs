@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use tokio::time::Instant;
 
+use crate::measure::Figures;
 use crate::report::{Report, Target, Unit};
 
 /// Counts crates; builds from nothing only when `cold`, since it takes minutes.
@@ -14,7 +15,7 @@ pub(crate) async fn run(report: &mut Report, cold: bool) -> Result<()> {
         "crates in the tree of chat",
         Unit::Count,
         None,
-        Some(crates),
+        Some(&Figures::once(crates)),
         Target::Shown,
     );
     if cold {
@@ -23,7 +24,7 @@ pub(crate) async fn run(report: &mut Report, cold: bool) -> Result<()> {
             "cold release build of chat",
             Unit::Time,
             None,
-            Some(took),
+            Some(&Figures::once(took)),
             Target::Shown,
         );
     }

@@ -7,10 +7,10 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 /// How long one repeat of a rate lasts.
-pub(crate) const REPEAT: Duration = Duration::from_millis(400);
+pub(crate) const REPEAT: Duration = Duration::from_millis(250);
 
 /// How often every side is measured; the median counts.
-pub(crate) const REPEATS: usize = 3;
+pub(crate) const REPEATS: usize = 5;
 
 type Figure<'a> = Pin<Box<dyn Future<Output = Result<f64>> + 'a>>;
 
@@ -35,15 +35,43 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Measures all sides in turn, [`REPEATS`] times; the medians, in the order of `sides`.
-pub(crate) async fn interleave(sides: &mut [Side<'_>]) -> Result<Vec<f64>> {
-    let mut figures = vec![Vec::with_capacity(REPEATS); sides.len()];
+/// What one side measured, round by round.
+#[derive(Clone, Debug)]
+pub(crate) struct Figures(Vec<f64>);
+
+impl Figures {
+    /// A figure taken only once.
+    pub(crate) fn once(figure: f64) -> Self {
+        Self(vec![figure])
+    }
+
+    /// The figure to show.
+    pub(crate) fn median(&self) -> f64 {
+        median(self.0.clone())
+    }
+
+    /// How many times the other's figure this is: the median of the rounds' ratios, since the sides
+    /// of a round saw the same machine.
+    pub(crate) fn ratio_to(&self, other: &Self) -> f64 {
+        median(
+            self.0
+                .iter()
+                .zip(&other.0)
+                .map(|(this, other)| this / other)
+                .collect(),
+        )
+    }
+}
+
+/// Measures all sides in turn, [`REPEATS`] times; what each measured, in the order of `sides`.
+pub(crate) async fn interleave(sides: &mut [Side<'_>]) -> Result<Vec<Figures>> {
+    let mut figures = vec![Figures(Vec::with_capacity(REPEATS)); sides.len()];
     for _ in 0..REPEATS {
         for (side, figures) in sides.iter_mut().zip(&mut figures) {
-            figures.push((side.run)().await?);
+            figures.0.push((side.run)().await?);
         }
     }
-    Ok(figures.into_iter().map(median).collect())
+    Ok(figures)
 }
 
 /// The middle one of some figures.

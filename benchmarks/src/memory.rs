@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::{
     floor::{self, QUERY},
+    measure::Figures,
     report::{Report, Target, Unit},
     ws::connect,
 };
@@ -26,7 +27,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     report.line(
         "idle socket, of 5000 (50 actors asleep)",
         Unit::Bytes,
-        Some(("axum", floor)),
+        Some(("axum", &Figures::once(floor))),
         None,
         Target::RatioAtMost(1.2),
     );

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::measure::{Side, interleave};
+use crate::measure::{Figures, Side, interleave};
 
 /// What a figure counts, and how it is written.
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ impl Report {
         let mut figures = interleave(&mut sides).await?;
         let ours = if ours_runs { figures.pop() } else { None };
         for ((label, target), figure) in labels.into_iter().zip(targets).zip(figures) {
-            self.line(what, unit, Some((label, figure)), ours, target);
+            self.line(what, unit, Some((label, &figure)), ours.as_ref(), target);
         }
         Ok(())
     }
@@ -73,11 +73,14 @@ impl Report {
         &mut self,
         what: &str,
         unit: Unit,
-        other: Option<(&str, f64)>,
-        ours: Option<f64>,
+        other: Option<(&str, &Figures)>,
+        ours: Option<&Figures>,
         target: Target,
     ) {
-        let ratio = other.zip(ours).map(|((_, other), ours)| ours / other);
+        let ratio = other
+            .zip(ours)
+            .map(|((_, other), ours)| ours.ratio_to(other));
+        let ours = ours.map(Figures::median);
         let met = match target {
             Target::RatioAtLeast(least) => ratio.map(|ratio| ratio >= least),
             Target::RatioAtMost(most) => ratio.map(|ratio| ratio <= most),
@@ -85,7 +88,7 @@ impl Report {
             Target::Shown => None,
         };
         let other = other.map_or_else(String::new, |(label, figure)| {
-            format!("{label} {}", written(figure, unit))
+            format!("{label} {}", written(figure.median(), unit))
         });
         let line = format!(
             "  {what:<44} {other:<24} {:<14} {:<7} {:<9} {}",
