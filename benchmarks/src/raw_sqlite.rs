@@ -25,15 +25,16 @@ impl Raw {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.execute_batch(
-            "create table actors (id blob primary key, address text not null unique) without rowid;
-             create table entries (actor blob not null, key blob not null, value blob not null,
-                                   primary key (actor, key)) without rowid;",
+            "create table actors (row integer primary key, id blob not null unique,
+                                  address text not null unique) strict;
+             create table entries (actor integer not null, key blob not null, value blob not null,
+                                   primary key (actor, key)) strict, without rowid;",
         )?;
         let fill = connection.transaction()?;
         for actor in 0..ACTORS {
             fill.execute(
                 "insert into entries values (?, ?, ?)",
-                params![id(actor), KEY, vec![0_u8; SMALL]],
+                params![actor, KEY, vec![0_u8; SMALL]],
             )?;
         }
         fill.commit()?;
@@ -77,7 +78,7 @@ impl Raw {
             for _ in 0..in_one {
                 self.next += 1;
                 transaction
-                    .prepare_cached("insert into actors values (?, ?)")?
+                    .prepare_cached("insert into actors (id, address) values (?, ?)")?
                     .execute(params![id(self.next), format!("counter/{}", self.next)])?;
             }
             transaction.commit()?;
@@ -92,7 +93,7 @@ impl Raw {
         let mut query = self
             .connection
             .prepare_cached("select value from entries where actor = ? and key = ?")?;
-        Ok(query.query_row(params![id(self.next), KEY], |row| row.get(0))?)
+        Ok(query.query_row(params![self.next, KEY], |row| row.get(0))?)
     }
 
     /// One commit of so many rows holding `value`, which is made to differ each time.
@@ -105,7 +106,7 @@ impl Raw {
             self.next = (self.next + 1) % ACTORS;
             transaction
                 .prepare_cached("insert or replace into entries values (?, ?, ?)")?
-                .execute(params![id(self.next), KEY, &*value])?;
+                .execute(params![self.next, KEY, &*value])?;
         }
         Ok(transaction.commit()?)
     }
