@@ -16,12 +16,12 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
 pub use self::{
     batch::{Batch, Committed, Op},
     memory::Memory,
 };
-#[cfg(feature = "sqlite")]
-pub use self::sqlite::{OpenError, Sqlite};
 use crate::{
     clock::Timestamp,
     id::{ActorId, Generation},

@@ -1,0 +1,231 @@
+//! What waits for an actor: bounded, and empty of memory while nothing waits (P6).
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
+
+use super::job::{HttpCall, Opening};
+use crate::{
+    actor::{Actor, Turn},
+    id::ConnId,
+    lifecycle::Stop,
+};
+
+/// One message to an actor.
+pub(crate) enum Msg<A: Actor> {
+    /// A call from inside the process, or over the connection that is named.
+    Call(A::Call, Option<ConnId>),
+    /// A call by a single HTTP request.
+    Http(Box<HttpCall<A>>),
+    /// A client wants to connect.
+    Open(Box<Opening<A>>),
+    /// A client has gone.
+    Close(ConnId),
+    /// A client wants to hear an event, or no more.
+    Subscribe(ConnId, Box<str>, bool),
+}
+
+/// A message that was not taken, handed back.
+pub(crate) enum Refused<A: Actor> {
+    /// The mailbox is full.
+    Full(Msg<A>),
+    /// The actor is gone for good, or nothing may wake it any more.
+    Gone(Msg<A>),
+}
+
+/// Whether a cell runs behind the mailbox.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// None: the next message starts one.
+    Asleep,
+    /// One does.
+    Awake,
+    /// None, and none will.
+    Gone,
+}
+
+/// The queues. Everything that decides between sleeping and waking is under one lock, so a message
+/// cannot fall between a cell that leaves and one that comes.
+pub(super) struct Mailbox<A: Actor> {
+    pub(super) phase: Phase,
+    calls: VecDeque<Msg<A>>,
+    /// Calls of handlers that run free: they need not wait for a turn.
+    free: VecDeque<Msg<A>>,
+    /// Short turns of handlers that run free.
+    turns: VecDeque<Turn<A>>,
+    stop: Option<Stop>,
+    rung: bool,
+    limit: usize,
+    waker: Option<Waker>,
+}
+
+/// What a push asks of the one who pushed.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Pushed {
+    /// Nothing.
+    Taken,
+    /// Start a cell.
+    Start,
+}
+
+impl<A: Actor> Mailbox<A> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            phase: Phase::Asleep,
+            calls: VecDeque::new(),
+            free: VecDeque::new(),
+            turns: VecDeque::new(),
+            stop: None,
+            rung: false,
+            limit,
+            waker: None,
+        }
+    }
+
+    /// Adds a message. Those that end something are never refused for lack of room.
+    pub(super) fn push(
+        &mut self,
+        msg: Msg<A>,
+        is_free: bool,
+    ) -> Result<(Pushed, Option<Waker>), Refused<A>> {
+        if self.phase == Phase::Gone {
+            return Err(Refused::Gone(msg));
+        }
+        let bounded = !matches!(msg, Msg::Close(_) | Msg::Subscribe(..));
+        if bounded && !self.has_room() {
+            return Err(Refused::Full(msg));
+        }
+        if is_free {
+            self.free.push_back(msg);
+        } else {
+            self.calls.push_back(msg);
+        }
+        Ok(self.awaken())
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.calls.len() + self.free.len() < self.limit
+    }
+
+    pub(super) fn push_turn(&mut self, turn: Turn<A>) -> Option<Waker> {
+        self.turns.push_back(turn);
+        self.waker.take()
+    }
+
+    pub(super) fn ring(&mut self) -> Option<Waker> {
+        self.rung = true;
+        self.waker.take()
+    }
+
+    /// Asks the cell to stop; wakes nobody who sleeps.
+    pub(super) fn ask(&mut self, stop: Stop) -> Option<Waker> {
+        if self.phase == Phase::Awake {
+            self.stop = Some(stop);
+            return self.waker.take();
+        }
+        None
+    }
+
+    fn awaken(&mut self) -> (Pushed, Option<Waker>) {
+        if self.phase == Phase::Asleep {
+            self.phase = Phase::Awake;
+            return (Pushed::Start, None);
+        }
+        (Pushed::Taken, self.waker.take())
+    }
+
+    /// Moves what waits into `batch`, which must be empty.
+    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) {
+        std::mem::swap(&mut self.calls, batch);
+    }
+
+    /// Puts messages back that were taken and not begun, before all others.
+    pub(super) fn put_back(&mut self, mut batch: VecDeque<Msg<A>>) {
+        batch.append(&mut self.calls);
+        self.calls = batch;
+    }
+
+    pub(super) fn next_free(&mut self) -> Option<Msg<A>> {
+        self.free.pop_front()
+    }
+
+    pub(super) fn next_turn(&mut self) -> Option<Turn<A>> {
+        self.turns.pop_front()
+    }
+
+    pub(super) fn take_stop(&mut self) -> Option<Stop> {
+        self.stop.take()
+    }
+
+    /// Drops the short turns of a life that is over.
+    pub(super) fn clear_turns(&mut self) {
+        self.turns = VecDeque::new();
+        self.rung = false;
+    }
+
+    /// Everything that waits, for a cell that cannot serve it.
+    pub(super) fn drain(&mut self) -> Vec<Msg<A>> {
+        self.free.drain(..).chain(self.calls.drain(..)).collect()
+    }
+
+    /// Whether calls of free handlers wait.
+    pub(super) fn has_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// The next short turn if it only reads.
+    pub(super) fn next_read(&mut self) -> Option<Box<dyn FnOnce(&A) + Send>> {
+        match self.turns.pop_front()? {
+            Turn::Read(read) => Some(read),
+            write @ Turn::Write(_) => {
+                self.turns.push_front(write);
+                None
+            }
+        }
+    }
+
+    /// Whether the bell was rung; registers for whatever comes next.
+    pub(super) fn poll_news(&mut self, cx: &mut Context<'_>) -> bool {
+        if std::mem::take(&mut self.rung) {
+            return true;
+        }
+        self.register(cx);
+        false
+    }
+
+    /// Whether calls wait.
+    pub(super) fn has_calls(&self) -> bool {
+        !self.calls.is_empty() || !self.free.is_empty()
+    }
+
+    /// Frees the memory of queues that are empty.
+    pub(super) fn shrink(&mut self) {
+        if self.calls.is_empty() {
+            self.calls = VecDeque::new();
+        }
+        if self.free.is_empty() {
+            self.free = VecDeque::new();
+        }
+        self.turns.shrink_to_fit();
+    }
+
+    /// Ready when the bell was rung or a turn or stop waits; registers for whatever comes next.
+    pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.rung) || !self.turns.is_empty() || self.stop.is_some() {
+            return Poll::Ready(());
+        }
+        self.register(cx);
+        Poll::Pending
+    }
+
+    fn register(&mut self, cx: &Context<'_>) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|it| it.will_wake(cx.waker()))
+        {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+}
