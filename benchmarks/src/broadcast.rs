@@ -1,9 +1,12 @@
 //! One event to a thousand sockets: the time until the last one has it, against an axum loop that
 //! sends the same frame.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use anyhow::Result;
@@ -15,11 +18,12 @@ use tokio::{
 };
 
 use crate::{
-    client::Line,
+    client::{Line, text},
     floor::{self, QUERY, Writer},
     measure::{Side, median},
+    ours::{self, Counter},
     report::{Report, Target, Unit},
-    ws::connect,
+    ws::{action, connect},
 };
 
 const SOCKETS: usize = 1_000;
@@ -34,23 +38,56 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         lines.push(connect(server.addr, QUERY).await?);
     }
     let listeners = Listeners::start(lines);
-    let floor = Side::new("axum loop", || rounds(&writers, &listeners));
+    let registry = ours::in_memory().await?;
+    let server = floor::serve(ours::router(registry.clone())).await?;
+    let mut lines = Vec::new();
+    for _ in 0..SOCKETS {
+        lines.push(subscribed(server.addr).await?);
+    }
+    let our_listeners = Listeners::start(lines);
+    let counter = registry.get_or_create::<Counter>("k");
+    let floor = Side::new("axum loop", || {
+        rounds(&listeners, || {
+            let writers = writers.clone();
+            async move { floor::broadcast(&mut writers.lock().await, [1]).await }
+        })
+    });
+    let ours = Side::new("ours", || {
+        rounds(&our_listeners, || {
+            let counter = counter.clone();
+            async move { Ok(counter.broadcast(1).await?) }
+        })
+    });
     report
         .compare(
             "1000 sockets, until the last has it",
             Unit::Time,
-            None,
+            ours,
             vec![(floor, Target::RatioAtMost(1.5))],
         )
         .await
 }
 
-async fn rounds(writers: &Writers, listeners: &Listeners) -> Result<f64> {
+/// A socket that hears `newCount`.
+async fn subscribed(addr: SocketAddr) -> Result<Line> {
+    let mut line = connect(addr, QUERY).await?;
+    let subscribe = r#"{"eventName":"newCount","subscribe":true}"#;
+    line.send(&text(&format!(
+        r#"{{"body":{{"tag":"SubscriptionRequest","val":{subscribe}}}}}"#
+    )))
+    .await?;
+    // Frames are taken in order: once this is answered, the subscription stands.
+    line.exchange(&action("increment", "[1]")).await?;
+    Ok(line)
+}
+
+async fn rounds<Fut>(listeners: &Listeners, send: impl Fn() -> Fut) -> Result<f64>
+where
+    Fut: Future<Output = Result<()>> + Send + 'static,
+{
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
-        let writers = writers.clone();
-        let send = async move || floor::broadcast(&mut writers.lock().await, [1]).await;
-        took.push(listeners.hear(send).await?);
+        took.push(listeners.hear(send()).await?);
     }
     Ok(median(took))
 }
@@ -99,12 +136,12 @@ impl Listeners {
     }
 
     /// Seconds from `send` until the last listener has heard.
-    async fn hear<Fut>(&self, send: impl FnOnce() -> Fut) -> Result<f64>
+    async fn hear<Fut>(&self, send: Fut) -> Result<f64>
     where
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         let start = Instant::now();
-        let sent = tokio::spawn(send());
+        let sent = tokio::spawn(send);
         self.heard.all.notified().await;
         let took = start.elapsed().as_secs_f64();
         sent.await??;

@@ -8,12 +8,14 @@ use crate::{
     client::{Line, post},
     floor::{self, QUERY},
     measure::{Side, rate},
+    ours,
     report::{Report, Target, Unit},
 };
 
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let floor = floor::serve(floor::router()).await?;
+    let ours = floor::serve(ours::router(ours::in_memory().await?)).await?;
     for lines in [1, 16] {
         let what = format!(
             "action, {lines} connection{}",
@@ -23,7 +25,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
             .compare(
                 &what,
                 Unit::PerSecond,
-                None,
+                side("ours", ours.addr, lines).await?,
                 vec![(
                     side("axum", floor.addr, lines).await?,
                     Target::RatioAtLeast(0.6),

@@ -26,6 +26,7 @@ mod http;
 mod lifecycle;
 mod measure;
 mod memory;
+mod ours;
 mod raw_sqlite;
 mod report;
 mod ws;
@@ -51,8 +52,10 @@ async fn main() -> Result<()> {
     // Thousands of sockets, both ends of each in this process.
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mut asked: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(side) = asked.first().and_then(|arg| arg.strip_prefix("--serve-")) {
-        return memory::serve(side).await;
+    if let [side, database] = &asked[..]
+        && let Some(side) = side.strip_prefix("--serve-")
+    {
+        return memory::serve(side, database).await;
     }
     if let Some(unknown) = asked.iter().find(|name| !SECTIONS.contains(&name.as_str())) {
         bail!("no section `{unknown}`; there are: {}", SECTIONS.join(" "));

@@ -1,9 +1,11 @@
 //! Resident memory of idle sockets: each server in a process of its own, which is this program
 //! started again with `--serve-..`; its parent holds the sockets' other ends.
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
+use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
+use actor_core::{prelude::*, storage::Sqlite};
 use anyhow::{Context, Result, bail};
+use axum::{Router, routing::post};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -11,33 +13,36 @@ use tokio::{
 };
 
 use crate::{
+    client::{self, Line},
     floor::{self, QUERY},
     measure::Figures,
+    ours,
     report::{Report, Target, Unit},
-    ws::connect,
+    ws::{action, connect},
 };
 
 const SOCKETS: u32 = 5_000;
-#[expect(dead_code, reason = "for our side")]
 const ACTORS: u32 = 50;
 
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
-    let floor = resident_per_socket("floor", |_| QUERY.into()).await?;
+    let floor = resident_per_socket("floor").await?;
+    let ours = resident_per_socket("ours").await?;
     report.line(
         "idle socket, of 5000 (50 actors asleep)",
         Unit::Bytes,
-        Some(("axum", &Figures::once(floor))),
-        None,
+        Some(("axum", &floor)),
+        Some(&ours),
         Target::RatioAtMost(1.2),
     );
     Ok(())
 }
 
 /// Serves one side until the parent ends this process; says on stdout where.
-pub(crate) async fn serve(side: &str) -> Result<()> {
+pub(crate) async fn serve(side: &str, database: &str) -> Result<()> {
     let router = match side {
-        "floor" => floor::router(),
+        "floor" => floor::router().route("/awake", post("0")),
+        "ours" => sleepers(database).await?,
         _ => bail!("nothing to serve as `{side}`"),
     };
     let serving = floor::serve(router).await?;
@@ -45,24 +50,70 @@ pub(crate) async fn serve(side: &str) -> Result<()> {
     std::future::pending().await
 }
 
+/// Sleeps soon, its sockets open.
+#[actor(name = "counter", sleep_after = "500ms")]
+#[derive(Default)]
+pub struct Sleeper {
+    count: i64,
+}
+
+#[actor]
+impl Sleeper {
+    /// Adds; what the count is then.
+    #[action]
+    async fn increment(&mut self, by: i64) -> i64 {
+        self.count += by;
+        self.count
+    }
+}
+
+async fn sleepers(database: &str) -> Result<Router> {
+    let registry = Registry::builder()
+        .actor::<Sleeper>()
+        .storage(Sqlite::open(database)?)
+        .build()
+        .await?;
+    let gateway = registry.gateway();
+    let awake = async move || {
+        let mut awake = 0;
+        for actor in 0..ACTORS {
+            let found = gateway
+                .find_by_key("default", "counter", actor.to_string().into())
+                .await;
+            awake += u32::from(matches!(found, Ok(Some(actor)) if actor.is_awake()));
+        }
+        awake.to_string()
+    };
+    Ok(ours::router(registry).route("/awake", post(awake)))
+}
+
 /// Bytes by which a server grows for each socket opened to it and left alone.
-async fn resident_per_socket(side: &str, query: impl Fn(u32) -> String) -> Result<f64> {
-    let (server, addr) = start(side).await?;
+async fn resident_per_socket(side: &str) -> Result<Figures> {
+    let folder = tempfile::tempdir()?;
+    let (server, addr) = start(side, folder.path()).await?;
     // The first socket pays for what all share.
-    let first = connect(addr, &query(0)).await?;
-    let before = settled(&server).await?;
-    let mut lines = Vec::new();
+    let mut lines = vec![connect(addr, &query(0)).await?];
+    let before = settled(&server, addr).await?;
     for socket in 0..SOCKETS {
         lines.push(connect(addr, &query(socket)).await?);
     }
-    let after = settled(&server).await?;
-    drop((first, lines));
-    Ok((after - before) / f64::from(SOCKETS))
+    let after = settled(&server, addr).await?;
+    // Whoever sleeps wakes: the sockets are not just forgotten.
+    for line in &mut lines {
+        line.exchange(&action("increment", "[1]")).await?;
+    }
+    Ok(Figures::once((after - before) / f64::from(SOCKETS)))
 }
 
-async fn start(side: &str) -> Result<(Child, SocketAddr)> {
+fn query(socket: u32) -> String {
+    let actor = socket % ACTORS;
+    QUERY.replace("rvt-key=k", &format!("rvt-key={actor}"))
+}
+
+async fn start(side: &str, folder: &Path) -> Result<(Child, SocketAddr)> {
     let mut server = Command::new(std::env::current_exe()?)
         .arg(format!("--serve-{side}"))
+        .arg(folder.join("ours.db"))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
@@ -75,14 +126,16 @@ async fn start(side: &str) -> Result<(Child, SocketAddr)> {
     Ok((server, addr.parse()?))
 }
 
-/// Resident bytes of a server, once they stand still.
-async fn settled(server: &Child) -> Result<f64> {
+/// Resident bytes of a server, once all its actors sleep and they stand still.
+async fn settled(server: &Child, addr: SocketAddr) -> Result<f64> {
     let pid = server.id().context("a server ended")?;
-    let mut last = resident(pid)?;
+    let mut line = Line::open(addr).await?;
+    let mut last = f64::INFINITY;
     loop {
         sleep(Duration::from_millis(500)).await;
+        let asleep = line.ask(&client::post("/awake", "")).await? == b"0";
         let now = resident(pid)?;
-        if (now - last).abs() < 64.0 * 1024.0 {
+        if asleep && (now - last).abs() < 64.0 * 1024.0 {
             return Ok(now);
         }
         last = now;

@@ -28,7 +28,7 @@ impl Raw {
             "create table actors (row integer primary key, id blob not null unique,
                                   address text not null unique) strict;
              create table entries (actor integer not null, key blob not null, value blob not null,
-                                   primary key (actor, key)) strict, without rowid;",
+                                   primary key (actor, key)) strict;",
         )?;
         let fill = connection.transaction()?;
         for actor in 0..ACTORS {
@@ -51,7 +51,7 @@ impl Raw {
         let start = Instant::now();
         let mut rows = 0;
         while start.elapsed() < REPEAT {
-            self.put(in_one, &mut value)?;
+            self.put_next(in_one, &mut value)?;
             rows += u64::from(in_one);
         }
         Ok(per_second(rows, start.elapsed()))
@@ -63,7 +63,7 @@ impl Raw {
         let start = Instant::now();
         let mut commits = 0;
         while start.elapsed() < REPEAT {
-            self.put(1, &mut value)?;
+            self.put_next(1, &mut value)?;
             commits += 1;
         }
         Ok(each(commits, start.elapsed()))
@@ -96,17 +96,26 @@ impl Raw {
         Ok(query.query_row(params![self.next, KEY], |row| row.get(0))?)
     }
 
-    /// One commit of so many rows holding `value`, which is made to differ each time.
-    pub(crate) fn put(&mut self, rows: u32, value: &mut [u8]) -> Result<()> {
+    /// One commit of the row of `actor`, holding `value`, which is made to differ each time.
+    pub(crate) fn put(&mut self, actor: u32, value: &mut [u8]) -> Result<()> {
+        self.next = actor;
+        self.put_next(1, value)
+    }
+
+    /// One commit of the next so many rows holding `value`.
+    fn put_next(&mut self, rows: u32, value: &mut [u8]) -> Result<()> {
         let transaction = self.connection.transaction()?;
         for _ in 0..rows {
             // SQLite writes nothing, and syncs nothing, when a row stays as it was.
             self.writes += 1;
             value[..8].copy_from_slice(&self.writes.to_be_bytes());
-            self.next = (self.next + 1) % ACTORS;
             transaction
-                .prepare_cached("insert or replace into entries values (?, ?, ?)")?
+                .prepare_cached(
+                    "insert into entries values (?, ?, ?)
+                     on conflict do update set value = excluded.value",
+                )?
                 .execute(params![self.next, KEY, &*value])?;
+            self.next = (self.next + 1) % ACTORS;
         }
         Ok(transaction.commit()?)
     }

@@ -48,20 +48,23 @@ impl Report {
         println!("\n{name}");
     }
 
-    /// Measures `ours` and all rivals in turn, and prints a line for each rival.
+    /// Measures `ours` and all rivals in turn, and prints a line for each rival, or one
+    /// line if there is none.
     pub(crate) async fn compare<'a>(
         &mut self,
         what: &str,
         unit: Unit,
-        ours: Option<Side<'a>>,
+        ours: Side<'a>,
         rivals: Vec<Rival<'a>>,
     ) -> Result<()> {
-        let ours_runs = ours.is_some();
         let (mut sides, targets): (Vec<_>, Vec<_>) = rivals.into_iter().unzip();
         let labels: Vec<_> = sides.iter().map(|side| side.label).collect();
-        sides.extend(ours);
+        sides.push(ours);
         let mut figures = interleave(&mut sides).await?;
-        let ours = if ours_runs { figures.pop() } else { None };
+        let ours = figures.pop();
+        if labels.is_empty() {
+            self.line(what, unit, None, ours.as_ref(), Target::Shown);
+        }
         for ((label, target), figure) in labels.into_iter().zip(targets).zip(figures) {
             self.line(what, unit, Some((label, &figure)), ours.as_ref(), target);
         }

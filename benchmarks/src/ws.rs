@@ -9,6 +9,7 @@ use crate::{
     client::{Line, text},
     floor::{self, QUERY},
     measure::{Side, quantile, rate},
+    ours,
     report::{Report, Target, Unit},
 };
 
@@ -22,6 +23,7 @@ const NO_STEP: f64 = 0.010;
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let floor = floor::serve(floor::router()).await?;
+    let ours = floor::serve(ours::router(ours::in_memory().await?)).await?;
     for sockets in [1, 16] {
         let what = format!(
             "round trip, {sockets} socket{}",
@@ -31,7 +33,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
             .compare(
                 &what,
                 Unit::PerSecond,
-                None,
+                trips("ours", ours.addr, sockets),
                 vec![(
                     trips("axum", floor.addr, sockets),
                     Target::RatioAtLeast(0.6),
@@ -43,7 +45,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         .compare(
             "slowest of 60 lone round trips",
             Unit::Time,
-            None,
+            lone("ours", ours.addr),
             vec![(lone("axum", floor.addr), Target::AtMost(NO_STEP))],
         )
         .await

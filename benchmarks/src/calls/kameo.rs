@@ -7,7 +7,7 @@ use kameo::{
     message::{Context, Message},
 };
 
-use super::Library;
+use super::{Adder, Library};
 
 pub(super) struct Kameo;
 
@@ -40,12 +40,14 @@ impl Library for Kameo {
         Ok(Counter::spawn(Counter { count: 0 }))
     }
 
-    async fn add(handle: &Self::Handle, by: i64) -> Result<i64> {
-        Ok(handle.ask(Add(by)).await?)
-    }
-
     async fn close(self, started: Vec<Self::Handle>) -> Result<()> {
         drop(started);
         Ok(())
+    }
+}
+
+impl Adder for ActorRef<Counter> {
+    async fn add(&self, by: i64) -> Result<i64> {
+        Ok(self.ask(Add(by)).await?)
     }
 }

@@ -2,6 +2,7 @@
 //! keeping an actor costs. The floor is a task behind a bounded channel; peers are actor libraries.
 
 mod kameo;
+mod ours;
 mod ractor;
 mod task;
 
@@ -10,19 +11,25 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
-use self::{kameo::Kameo, ractor::Ractor, task::Task};
+use self::{kameo::Kameo, ours::Ours, ractor::Ractor, task::Task};
 use crate::{
     measure::{Side, per_second, rate},
     report::{Report, Target, Unit},
 };
+
+/// A handle of a counter, whoever's.
+pub(crate) trait Adder: Send + Sync + 'static {
+    /// Adds to the counter; what it is then.
+    fn add(&self, by: i64) -> impl Future<Output = Result<i64>> + Send;
+}
 
 /// Whose actors are measured.
 trait Library: Send + Sync + Sized + 'static {
     /// Its name in the table.
     const LABEL: &'static str;
 
-    /// An actor's handle.
-    type Handle: Send + Sync + 'static;
+    /// A counter's handle.
+    type Handle: Adder;
 
     /// All that is needed before the first actor starts.
     fn open() -> impl Future<Output = Result<Self>> + Send;
@@ -30,11 +37,22 @@ trait Library: Send + Sync + Sized + 'static {
     /// Starts a counter.
     fn start(&self) -> impl Future<Output = Result<Self::Handle>> + Send;
 
-    /// Adds to the counter; what it is then.
-    fn add(handle: &Self::Handle, by: i64) -> impl Future<Output = Result<i64>> + Send;
-
     /// Ends all counters.
     fn close(self, started: Vec<Self::Handle>) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Calls per second by so many callers; each goes through all actors in turn, from a place of its
+/// own.
+pub(crate) async fn adding<A: Adder>(actors: Arc<[A]>, callers: usize) -> Result<f64> {
+    let workers = (0..callers)
+        .map(|caller| (actors.clone(), caller * actors.len() / callers))
+        .collect();
+    rate(workers, |(actors, next): (Arc<[A]>, usize)| async move {
+        actors[next].add(1).await?;
+        let next = (next + 1) % actors.len();
+        Ok((actors, next))
+    })
+    .await
 }
 
 /// Measures the section.
@@ -59,7 +77,8 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
                 Target::RatioAtLeast(1.0),
             ),
         ];
-        report.compare(&what, Unit::PerSecond, None, rivals).await?;
+        let ours = calls::<Ours>(callers, actors).await?;
+        report.compare(&what, Unit::PerSecond, ours, rivals).await?;
     }
     let rivals = vec![
         (starts::<Task>(), Target::Shown),
@@ -67,7 +86,12 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         (starts::<Ractor>(), Target::Shown),
     ];
     report
-        .compare("spawn with first reply", Unit::PerSecond, None, rivals)
+        .compare(
+            "spawn with first reply",
+            Unit::PerSecond,
+            starts::<Ours>(),
+            rivals,
+        )
         .await?;
     let rivals = vec![
         (heap::<Task>(), Target::AtMost(HEAP)),
@@ -75,14 +99,18 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         (heap::<Ractor>(), Target::AtMost(HEAP)),
     ];
     report
-        .compare("heap of an idle live actor", Unit::Bytes, None, rivals)
+        .compare(
+            "heap of an idle live actor",
+            Unit::Bytes,
+            heap::<Ours>(),
+            rivals,
+        )
         .await
 }
 
 /// Most bytes an idle actor of ours may hold.
 const HEAP: f64 = 2.5 * 1024.0;
 
-/// Calls per second; each caller goes through all actors in turn, starting at its own.
 async fn calls<L: Library>(callers: usize, actors: usize) -> Result<Side<'static>> {
     let library = L::open().await?;
     let mut started = Vec::with_capacity(actors);
@@ -93,17 +121,7 @@ async fn calls<L: Library>(callers: usize, actors: usize) -> Result<Side<'static
     Ok(Side::new(L::LABEL, move || {
         // Actors may live only as long as their library.
         let _alive = &library;
-        let workers: Vec<_> = (0..callers)
-            .map(|caller| (started.clone(), caller * actors / callers))
-            .collect();
-        rate(
-            workers,
-            move |(actors, next): (Arc<[L::Handle]>, usize)| async move {
-                L::add(&actors[next], 1).await?;
-                let next = (next + 1) % actors.len();
-                Ok((actors, next))
-            },
-        )
+        adding(started.clone(), callers)
     }))
 }
 
@@ -132,7 +150,7 @@ async fn start_all<L: Library>(library: &L) -> Result<Vec<L::Handle>> {
     let mut started = Vec::new();
     for _ in 0..STARTS {
         let handle = library.start().await?;
-        L::add(&handle, 1).await?;
+        handle.add(1).await?;
         started.push(handle);
     }
     Ok(started)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::Library;
+use super::{Adder, Library};
 
 pub(super) struct Ractor;
 
@@ -50,16 +50,18 @@ impl Library for Ractor {
         Ok(handle)
     }
 
-    async fn add(handle: &Self::Handle, by: i64) -> Result<i64> {
-        let answer = handle.call(|reply| Add { by, reply }, None).await?;
+    async fn close(self, started: Vec<Self::Handle>) -> Result<()> {
+        started.iter().for_each(|it| it.stop(None));
+        Ok(())
+    }
+}
+
+impl Adder for ActorRef<Add> {
+    async fn add(&self, by: i64) -> Result<i64> {
+        let answer = self.call(|reply| Add { by, reply }, None).await?;
         match answer {
             ractor::rpc::CallResult::Success(count) => Ok(count),
             failed => anyhow::bail!("{failed:?}"),
         }
-    }
-
-    async fn close(self, started: Vec<Self::Handle>) -> Result<()> {
-        started.iter().for_each(|it| it.stop(None));
-        Ok(())
     }
 }

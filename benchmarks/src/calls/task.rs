@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Library;
+use super::{Adder, Library};
 
 pub(super) struct Task;
 
@@ -39,14 +39,16 @@ impl Library for Task {
         Ok(Handle(handle))
     }
 
-    async fn add(handle: &Handle, by: i64) -> Result<i64> {
-        let (reply, answer) = oneshot::channel();
-        handle.0.send(Add { by, reply }).await?;
-        Ok(answer.await?)
-    }
-
     async fn close(self, started: Vec<Handle>) -> Result<()> {
         drop(started);
         Ok(())
+    }
+}
+
+impl Adder for Handle {
+    async fn add(&self, by: i64) -> Result<i64> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Add { by, reply }).await?;
+        Ok(answer.await?)
     }
 }
