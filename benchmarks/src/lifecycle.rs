@@ -24,6 +24,13 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         registry: ours::on_disk(&folder.path().join("ours.db")).await?,
         created: Arc::default(),
     };
+    create(report, &ours, &raw).await?;
+    wake(report, &ours, &raw).await?;
+    ours.registry.shutdown().await;
+    Ok(())
+}
+
+async fn create(report: &mut Report, ours: &Ours, raw: &Arc<Mutex<Raw>>) -> Result<()> {
     report
         .compare(
             "create durably and act, alone",
@@ -52,7 +59,10 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
                 ),
             ],
         )
-        .await?;
+        .await
+}
+
+async fn wake(report: &mut Report, ours: &Ours, raw: &Arc<Mutex<Raw>>) -> Result<()> {
     let sleepers = Sleepers::create(&ours.registry).await?;
     report
         .compare(
@@ -67,7 +77,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
             "wake and answer, by key",
             Unit::Time,
             sleepers.wakes(false),
-            vec![(read_and_spawn(raw), Target::Shown)],
+            vec![(read_and_spawn(raw.clone()), Target::Shown)],
         )
         .await?;
     report
@@ -77,9 +87,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
             sleepers.sleeps(),
             Vec::new(),
         )
-        .await?;
-    ours.registry.shutdown().await;
-    Ok(())
+        .await
 }
 
 struct Ours {

@@ -53,7 +53,7 @@ pub(crate) async fn serve(side: &str, database: &str) -> Result<()> {
 /// Sleeps soon, its sockets open.
 #[actor(name = "counter", sleep_after = "500ms")]
 #[derive(Default)]
-pub struct Sleeper {
+pub(crate) struct Sleeper {
     count: i64,
 }
 

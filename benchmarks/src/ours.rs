@@ -10,13 +10,13 @@ use crate::calls::Adder;
 /// Counts, and stores nothing.
 #[actor(name = "counter", event = Told, durability = "none", sleep_after = "10m")]
 #[derive(Default)]
-pub struct Counter {
+pub(crate) struct Counter {
     count: i64,
 }
 
 /// What a counter tells its listeners.
 #[derive(Event)]
-pub enum Told {
+pub(crate) enum Told {
     /// As `newCount`.
     NewCount(i64),
 }
@@ -40,7 +40,7 @@ impl Counter {
 /// Counts, and has told nobody what is not on disk.
 #[actor(name = "ledger", durability = "acked", sleep_after = "10m")]
 #[derive(Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     count: i64,
 }
 

@@ -94,7 +94,7 @@ impl Report {
             format!("{label} {}", written(figure.median(), unit))
         });
         let line = format!(
-            "  {what:<44} {other:<24} {:<14} {:<7} {:<9} {}",
+            "  {what:<41} {other:<31} {:<10} {:<7} {:<9} {}",
             ours.map_or_else(|| "-".into(), |ours| written(ours, unit)),
             ratio.map_or_else(String::new, |ratio| format!("x{ratio:.2}")),
             wanted(target, unit),
@@ -125,7 +125,7 @@ impl Report {
 /// The head of the table.
 pub(crate) fn head() {
     println!(
-        "  {:<44} {:<24} {:<14} {:<7} {:<9}",
+        "  {:<41} {:<31} {:<10} {:<7} {:<9}",
         "what", "beside", "ours", "ratio", "target"
     );
 }

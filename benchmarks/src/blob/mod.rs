@@ -129,7 +129,7 @@ struct State {
 /// A large state with a small field.
 #[actor(name = "big", sleep_after = "10m")]
 #[derive(Default)]
-pub struct Big {
+pub(crate) struct Big {
     touched: u64,
     blob: Blob,
 }
@@ -158,7 +158,7 @@ impl Adder for BigHandle {
 
 /// Counts how often it is encoded.
 #[derive(Default, Deserialize)]
-pub struct Blob(String);
+pub(crate) struct Blob(String);
 
 static ENCODED: AtomicU64 = AtomicU64::new(0);
 

@@ -95,8 +95,8 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         .await?;
     let rivals = vec![
         (heap::<Task>(), Target::AtMost(HEAP)),
-        (heap::<Kameo>(), Target::AtMost(HEAP)),
-        (heap::<Ractor>(), Target::AtMost(HEAP)),
+        (heap::<Kameo>(), Target::Shown),
+        (heap::<Ractor>(), Target::Shown),
     ];
     report
         .compare(
