@@ -58,7 +58,9 @@ impl Desk {
 }
 
 async fn desk() -> DeskHandle {
-    registry(|it| it.actor::<Desk>()).await.get_or_create::<Desk>("one")
+    registry(|it| it.actor::<Desk>())
+        .await
+        .get_or_create::<Desk>("one")
 }
 
 fn code<T: std::fmt::Debug, E: actor_core::IntoActorError + std::fmt::Debug>(

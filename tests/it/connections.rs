@@ -16,7 +16,10 @@ pub(crate) struct Join {
 }
 
 fn named(name: &str) -> Join {
-    Join { name: name.into(), ..Join::default() }
+    Join {
+        name: name.into(),
+        ..Join::default()
+    }
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -42,28 +45,39 @@ impl Hall {
     #[on_before_connect]
     async fn admit(&mut self, ctx: &Ctx<Self>, join: Join) -> Result<Member, ActorError> {
         assert!(!join.panic_before, "on purpose");
-        self.log.push(format!("before {} of {}", join.name, ctx.conns().len()));
+        self.log
+            .push(format!("before {} of {}", join.name, ctx.conns().len()));
         if join.refuse_before {
             return Err(ActorError::user("not you").with_code("refused"));
         }
-        Ok(Member { name: join.name, said: 0 })
+        Ok(Member {
+            name: join.name,
+            said: 0,
+        })
     }
 
     #[on_connect]
     async fn joined(&mut self, ctx: &Ctx<Self>, conn: &Conn<Self>) -> Result<(), ActorError> {
         let listed = ctx.conn_by_id(conn.id()).is_some();
-        self.log.push(format!("joined {} {listed}", conn.params().name));
+        self.log
+            .push(format!("joined {} {listed}", conn.params().name));
         if conn.params().refuse_after {
             return Err(ActorError::user("not you either"));
         }
-        conn.send(HallEvent::Whisper { text: "welcome".into() });
+        conn.send(HallEvent::Whisper {
+            text: "welcome".into(),
+        });
         Ok(())
     }
 
     #[on_disconnect]
     async fn left(&mut self, ctx: &Ctx<Self>, conn: &Conn<Self>) {
         let said = conn.read(|it| it.said);
-        self.log.push(format!("left {} said {said} leaving {}", conn.params().name, ctx.conns().len()));
+        self.log.push(format!(
+            "left {} said {said} leaving {}",
+            conn.params().name,
+            ctx.conns().len()
+        ));
     }
 
     #[action]
@@ -94,7 +108,10 @@ impl Hall {
 
     #[action]
     async fn names(&self, ctx: &Ctx<Self>) -> Vec<String> {
-        ctx.conns().iter().map(|it| it.read(|member| member.name.clone())).collect()
+        ctx.conns()
+            .iter()
+            .map(|it| it.read(|member| member.name.clone()))
+            .collect()
     }
 
     #[action]
@@ -104,7 +121,9 @@ impl Hall {
 }
 
 async fn hall() -> HallHandle {
-    registry(|it| it.actor::<Hall>()).await.get_or_create::<Hall>("one")
+    registry(|it| it.actor::<Hall>())
+        .await
+        .get_or_create::<Hall>("one")
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +134,12 @@ async fn c2_c3_hooks_run_in_order_and_see_the_right_list() {
     assert_eq!(hall.names().await.unwrap(), ["ann", "bob"]);
     assert_eq!(bob.say("hi".into()).await.unwrap(), 1);
     assert_eq!(bob.say("ho".into()).await.unwrap(), 2);
-    assert_eq!(*ann.next().await.unwrap(), HallEvent::Whisper { text: "welcome".into() });
+    assert_eq!(
+        *ann.next().await.unwrap(),
+        HallEvent::Whisper {
+            text: "welcome".into()
+        }
+    );
     assert_eq!(*ann.next().await.unwrap(), HallEvent::Said("hi".into()));
     drop(bob);
     assert_eq!(hall.names().await.unwrap(), ["ann"]);
@@ -134,21 +158,36 @@ async fn c2_c3_hooks_run_in_order_and_see_the_right_list() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_never_shows_and_never_leaves() {
     let hall = hall().await;
-    let refused = Join { refuse_before: true, ..named("ann") };
+    let refused = Join {
+        refuse_before: true,
+        ..named("ann")
+    };
     let error = hall.connect(refused).await.unwrap_err();
     assert_eq!((error.group(), error.code()), ("user", "refused"));
-    let refused = Join { refuse_after: true, ..named("bob") };
+    let refused = Join {
+        refuse_after: true,
+        ..named("bob")
+    };
     let error = hall.connect(refused).await.unwrap_err();
     assert_eq!(error.code(), "user_error");
     assert_eq!(hall.names().await.unwrap(), [""; 0]);
-    assert_eq!(hall.log().await.unwrap(), ["before ann of 0", "before bob of 0", "joined bob true"]);
+    assert_eq!(
+        hall.log().await.unwrap(),
+        ["before ann of 0", "before bob of 0", "joined bob true"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_connect_hook_refuses_that_connection_only() {
     let hall = hall().await;
     let ann = hall.connect(named("ann")).await.unwrap();
-    let error = hall.connect(Join { panic_before: true, ..named("bob") }).await.unwrap_err();
+    let error = hall
+        .connect(Join {
+            panic_before: true,
+            ..named("bob")
+        })
+        .await
+        .unwrap_err();
     assert_eq!((error.group(), error.code()), ("actor", "panicked"));
     assert_eq!(ann.say("still here".into()).await.unwrap(), 1);
     assert_eq!(hall.names().await.unwrap(), ["ann"]);
@@ -166,7 +205,14 @@ async fn p7_a_panic_takes_its_events_and_connection_changes_with_it() {
         heard.push(event);
     }
     let heard: Vec<_> = heard.iter().map(|it| format!("{it:?}")).collect();
-    assert_eq!(heard, ["Whisper { text: \"welcome\" }", "Said(\"one\")", "Said(\"two\")"]);
+    assert_eq!(
+        heard,
+        [
+            "Whisper { text: \"welcome\" }",
+            "Said(\"one\")",
+            "Said(\"two\")"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

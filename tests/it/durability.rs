@@ -97,8 +97,10 @@ impl Fleeting {
 async fn held() -> (Arc<Faults<Memory>>, Registry) {
     let faults = Arc::new(Faults::new(Memory::new()));
     let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry =
-        registry_over(&driver, |it| it.actor::<Safe>().actor::<Quick>().actor::<Fleeting>()).await;
+    let registry = registry_over(&driver, |it| {
+        it.actor::<Safe>().actor::<Quick>().actor::<Fleeting>()
+    })
+    .await;
     (faults, registry)
 }
 
@@ -127,7 +129,11 @@ async fn p2_replies_and_events_wait_for_their_commit_and_later_turns_do_not() {
     faults.release();
     assert_eq!(first.await.unwrap(), 1);
     assert_eq!(second.await.unwrap(), 2);
-    assert_eq!(read.await.unwrap(), 2, "turns went on while the commit was under way");
+    assert_eq!(
+        read.await.unwrap(),
+        2,
+        "turns went on while the commit was under way"
+    );
     assert_eq!(*heard.next().await.unwrap(), Rung::Rung(1));
 }
 
@@ -144,6 +150,7 @@ async fn p2_an_earlier_reply_never_waits_for_a_later_turn() {
     let start = Instant::now();
     let mut slow = Box::pin(safe.slow());
     let added = tokio::select! {
+        biased;
         added = safe.add() => added,
         _ = &mut slow => panic!("the slow one came first"),
     };
@@ -226,5 +233,9 @@ async fn many_turns_share_a_commit() {
     settle().await;
     faults.release();
     assert!(all.await.into_iter().all(|it| it.is_ok()));
-    assert_eq!(faults.writes() - before, 2, "the first turn's, then one for all the others");
+    assert_eq!(
+        faults.writes() - before,
+        2,
+        "the first turn's, then one for all the others"
+    );
 }

@@ -50,7 +50,11 @@ async fn a_failed_commit_fails_its_replies_and_reloads() {
     faults.script([Some(Fault::Refuse)]);
     let error = conn.count(2).await.unwrap_err().to_actor_error();
     assert!(error.is("actor", "storage_failed"), "{error}");
-    assert_eq!(conn.count(3).await.unwrap(), 3, "the connection is still there");
+    assert_eq!(
+        conn.count(3).await.unwrap(),
+        3,
+        "the connection is still there"
+    );
     assert_eq!(tally.counted().await.unwrap(), [1, 3]);
 }
 
@@ -62,7 +66,11 @@ async fn a_torn_commit_is_reported_failed_and_kept() {
     tally.count(1).await.unwrap();
     faults.script([Some(Fault::Tear)]);
     tally.count(2).await.unwrap_err();
-    assert_eq!(tally.counted().await.unwrap(), [1, 2], "what is on disk is the state");
+    assert_eq!(
+        tally.counted().await.unwrap(),
+        [1, 2],
+        "what is on disk is the state"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +122,10 @@ async fn round(seed: u64) {
         let counted = tally.counted().await.unwrap();
         for n in acked {
             let times = counted.iter().filter(|it| **it == n).count();
-            assert_eq!(times, 1, "seed {seed}: {n} was acknowledged and counted {times} times");
+            assert_eq!(
+                times, 1,
+                "seed {seed}: {n} was acknowledged and counted {times} times"
+            );
         }
         for n in unsure {
             let times = counted.iter().filter(|it| **it == n).count();
@@ -125,7 +136,9 @@ async fn round(seed: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn p2_nothing_acknowledged_is_lost_and_nothing_counted_twice() {
-    let rounds = std::env::var("ACTOR_FAULT_ROUNDS").ok().and_then(|it| it.parse().ok());
+    let rounds = std::env::var("ACTOR_FAULT_ROUNDS")
+        .ok()
+        .and_then(|it| it.parse().ok());
     for seed in 0..rounds.unwrap_or(150) {
         round(seed).await;
     }

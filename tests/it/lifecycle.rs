@@ -29,7 +29,11 @@ impl Diary {
             return Err(ActorError::user("nobody keeps no diary").with_code("nobody"));
         }
         let log = vec![format!("create {} {}", ctx.name(), ctx.key())];
-        Ok(Self { owner, log, scratch: 0 })
+        Ok(Self {
+            owner,
+            log,
+            scratch: 0,
+        })
     }
 
     #[on_wake]
@@ -104,7 +108,9 @@ async fn open(driver: &Arc<dyn Driver>) -> Registry {
 
 async fn diary() -> (Registry, DiaryHandle) {
     let registry = open(&memory()).await;
-    let diary = registry.get_or_create_with::<Diary>("mine", &"ann".into()).unwrap();
+    let diary = registry
+        .get_or_create_with::<Diary>("mine", &"ann".into())
+        .unwrap();
     (registry, diary)
 }
 
@@ -114,7 +120,10 @@ async fn hooks_of_create_and_wake_follow_the_table() {
     assert_eq!(diary.log().await.unwrap(), ["create diary mine", "wake"]);
     assert_eq!(diary.note().await.unwrap(), 1);
     sleep(Duration::from_secs(11)).await;
-    assert_eq!(diary.log().await.unwrap(), ["create diary mine", "wake", "sleep", "wake"]);
+    assert_eq!(
+        diary.log().await.unwrap(),
+        ["create diary mine", "wake", "sleep", "wake"]
+    );
     // Transient fields start anew, stored ones do not.
     assert_eq!(diary.note().await.unwrap(), 1);
 }
@@ -169,7 +178,9 @@ async fn h3_leaving_a_sleeping_actor_wakes_it_for_on_disconnect() {
 async fn h12_a_row_without_a_client_gets_its_disconnect_on_the_next_wake() {
     let driver = memory();
     let registry = open(&driver).await;
-    let diary = registry.get_or_create_with::<Diary>("mine", &"ann".into()).unwrap();
+    let diary = registry
+        .get_or_create_with::<Diary>("mine", &"ann".into())
+        .unwrap();
     let ann = diary.connect("ann".into()).await.unwrap();
     // As after a crash: the process is gone, its rows are not.
     std::mem::forget(ann);
@@ -220,28 +231,40 @@ async fn g3_the_grace_deadline_aborts_what_still_runs() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_on_sleep_does_not_stop_the_sleep() {
     let registry = open(&memory()).await;
-    let diary = registry.get_or_create_with::<Diary>("mine", &"restless".into()).unwrap();
+    let diary = registry
+        .get_or_create_with::<Diary>("mine", &"restless".into())
+        .unwrap();
     diary.note().await.unwrap();
     sleep(Duration::from_secs(20)).await;
-    assert_eq!(diary.log().await.unwrap(), ["create diary mine", "wake", "wake"]);
+    assert_eq!(
+        diary.log().await.unwrap(),
+        ["create diary mine", "wake", "wake"]
+    );
     assert_eq!(diary.note().await.unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn p5_a_start_that_takes_too_long_names_its_hook() {
     let registry = open(&memory()).await;
-    let diary = registry.get_or_create_with::<Diary>("mine", &"heavy sleeper".into()).unwrap();
+    let diary = registry
+        .get_or_create_with::<Diary>("mine", &"heavy sleeper".into())
+        .unwrap();
     let start = Instant::now();
     let error = diary.log().await.unwrap_err().to_actor_error();
     assert!(error.is("actor", "callback_timed_out"), "{error}");
-    assert!(error.message().contains("on_wake") && error.message().contains("1000 ms"), "{error}");
+    assert!(
+        error.message().contains("on_wake") && error.message().contains("1000 ms"),
+        "{error}"
+    );
     assert_eq!(start.elapsed(), Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn s7_a_create_that_fails_is_tried_again_with_the_same_input() {
     let registry = open(&memory()).await;
-    let diary = registry.get_or_create_with::<Diary>("mine", &"nobody".into()).unwrap();
+    let diary = registry
+        .get_or_create_with::<Diary>("mine", &"nobody".into())
+        .unwrap();
     for _ in 0..2 {
         let error = diary.log().await.unwrap_err().to_actor_error();
         assert!(error.is("user", "nobody"), "{error}");
@@ -257,10 +280,17 @@ async fn destroy_frees_the_key_for_a_new_actor() {
     diary.burn().await.unwrap();
     assert!(ann.next().await.is_none());
     sleep(Duration::from_millis(1)).await;
-    let again = registry.get_or_create_with::<Diary>("mine", &"bob".into()).unwrap();
+    let again = registry
+        .get_or_create_with::<Diary>("mine", &"bob".into())
+        .unwrap();
     assert_eq!(again.log().await.unwrap(), ["create diary mine", "wake"]);
     assert_ne!(again.resolve().await.unwrap(), first);
-    let error = registry.get_for_id::<Diary>(first).log().await.unwrap_err().to_actor_error();
+    let error = registry
+        .get_for_id::<Diary>(first)
+        .log()
+        .await
+        .unwrap_err()
+        .to_actor_error();
     assert!(error.is("actor", "not_found"), "{error}");
     // An older handle by key finds the new actor (K3).
     assert_eq!(diary.log().await.unwrap().len(), 2);
@@ -272,13 +302,18 @@ async fn shutdown_takes_every_actor_through_its_sleep_path() {
     let registry = open(&driver).await;
     for i in 0..20 {
         let key = format!("d{i}");
-        let diary = registry.get_or_create_with::<Diary>(key, &"ann".into()).unwrap();
+        let diary = registry
+            .get_or_create_with::<Diary>(key, &"ann".into())
+            .unwrap();
         diary.note().await.unwrap();
     }
     let late = registry.get::<Diary>("d0");
     registry.shutdown().await;
     let error = late.log().await.unwrap_err().to_actor_error();
-    assert!(error.is("actor", "stopping") || error.is("actor", "storage_failed"), "{error}");
+    assert!(
+        error.is("actor", "stopping") || error.is("actor", "storage_failed"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,7 +321,12 @@ async fn an_actor_that_nobody_holds_leaves_memory_when_it_sleeps() {
     let registry = open(&memory()).await;
     for i in 0..10 {
         let key = format!("d{i}");
-        registry.get_or_create_with::<Diary>(key, &"ann".into()).unwrap().note().await.unwrap();
+        registry
+            .get_or_create_with::<Diary>(key, &"ann".into())
+            .unwrap()
+            .note()
+            .await
+            .unwrap();
     }
     assert_eq!(registry.actors_in_memory(), 10);
     sleep(Duration::from_secs(20)).await;

@@ -45,7 +45,11 @@ impl Room {
 }
 
 async fn room() -> Arc<RoomHandle> {
-    Arc::new(registry(|it| it.actor::<Room>()).await.get_or_create::<Room>("one"))
+    Arc::new(
+        registry(|it| it.actor::<Room>())
+            .await
+            .get_or_create::<Room>("one"),
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +59,10 @@ async fn p1_exclusive_handlers_run_one_at_a_time() {
     let (a, b) = tokio::join!(room.alone(100, "a".into()), room.alone(100, "b".into()));
     (a.unwrap(), b.unwrap());
     assert_eq!(start.elapsed(), Duration::from_millis(200));
-    assert_eq!(room.log().await.unwrap(), ["start a", "end a", "start b", "end b"]);
+    assert_eq!(
+        room.log().await.unwrap(),
+        ["start a", "end a", "start b", "end b"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,8 +78,11 @@ async fn p1_shared_handlers_run_beside_each_other() {
 async fn p1_an_exclusive_handler_waits_for_the_readers_before_it() {
     let room = room().await;
     let start = Instant::now();
-    let (read, written, later) =
-        tokio::join!(room.beside(100), room.alone(10, "w".into()), room.beside(10));
+    let (read, written, later) = tokio::join!(
+        room.beside(100),
+        room.alone(10, "w".into()),
+        room.beside(10)
+    );
     assert_eq!((read.unwrap(), later.unwrap()), (0, 2));
     written.unwrap();
     assert_eq!(start.elapsed(), Duration::from_millis(120));

@@ -28,15 +28,16 @@ use crate::{
 };
 
 /// One life's shared part.
+#[repr(C)] // `emitted` stands beside the reference count, which every turn touches too.
 pub(crate) struct Hub<A: ActorType> {
+    /// Whether `emissions` may hold something, so that a turn without outputs takes no lock.
+    emitted: AtomicBool,
     pub(crate) about: Arc<About>,
     pub(crate) options: Arc<ActorOptions>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) doorbell: Arc<dyn Doorbell<A>>,
     table: Mutex<Table<A>>,
     emissions: Mutex<Emissions<A>>,
-    /// Whether `emissions` may hold something, so that a turn without outputs takes no lock.
-    emitted: AtomicBool,
 }
 
 /// How handlers reach the cell.

@@ -1,7 +1,7 @@
 //! Who is connected to one actor, in the order they came, and what each listens to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -14,12 +14,12 @@ pub(crate) const MAX_SUBSCRIPTIONS: usize = 1000;
 /// The connections of one actor.
 pub(crate) struct Table<A: ActorType> {
     next: u64,
-    by_id: HashMap<ConnId, u64>,
+    by_id: BTreeMap<ConnId, u64>,
     listed: BTreeMap<u64, Listed<A>>,
     /// Event name to those who asked for it.
     subscribers: BTreeMap<Arc<str>, BTreeSet<u64>>,
     /// Hibernatable connections whose row on disk is out of date.
-    dirty: HashSet<ConnId>,
+    dirty: BTreeSet<ConnId>,
     /// Connections whose row on disk has to go.
     removed: Vec<ConnId>,
 }
@@ -33,10 +33,10 @@ impl<A: ActorType> Default for Table<A> {
     fn default() -> Self {
         Self {
             next: 0,
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             listed: BTreeMap::new(),
             subscribers: BTreeMap::new(),
-            dirty: HashSet::new(),
+            dirty: BTreeSet::new(),
             removed: Vec::new(),
         }
     }

@@ -28,20 +28,21 @@ enum Wanted {
 }
 
 /// What is saved, being saved, and to be saved.
+#[repr(C)] // What every turn looks at comes first, see `Cell`.
 pub(super) struct Saving {
-    driver: Arc<dyn Driver>,
-    actor: ActorId,
-    generation: Generation,
+    wanted: Wanted,
+    in_flight: Option<InFlight>,
     /// Of the state in memory.
     version: u64,
     /// Of the newest snapshot.
     snapshotted: u64,
     /// Whether the state itself changed since the newest snapshot, and not only connections.
     state_changed: bool,
-    in_flight: Option<InFlight>,
+    driver: Arc<dyn Driver>,
+    actor: ActorId,
+    generation: Generation,
     /// A snapshot taken while another commit is in flight.
-    queued: Option<Batch>,
-    wanted: Wanted,
+    queued: Option<Box<Batch>>,
     last: Instant,
     size: usize,
 }
@@ -143,7 +144,7 @@ impl Saving {
                 queued.version = batch.version;
                 queued.ops.extend(batch.ops);
             }
-            (None, Some(_)) => self.queued = Some(batch),
+            (None, Some(_)) => self.queued = Some(Box::new(batch)),
             (None, None) => self.launch(batch),
         }
         Ok(())
@@ -196,7 +197,7 @@ impl Saving {
         if result.is_ok() {
             self.last = Instant::now();
             if let Some(batch) = self.queued.take() {
-                self.launch(batch);
+                self.launch(*batch);
             }
         }
         Poll::Ready(result)

@@ -47,17 +47,34 @@ pub(super) enum Phase {
 
 /// The queues. Everything that decides between sleeping and waking is under one lock, so a message
 /// cannot fall between a cell that leaves and one that comes.
+///
+/// Small on purpose: with thousands of actors each line of memory that a message touches has to be
+/// fetched.
 pub(super) struct Mailbox<A: Actor> {
     pub(super) phase: Phase,
-    calls: VecDeque<Msg<A>>,
-    /// Calls of handlers that run free: they need not wait for a turn.
-    free: VecDeque<Msg<A>>,
-    /// Short turns of handlers that run free.
-    turns: VecDeque<Turn<A>>,
     stop: Option<Stop>,
     rung: bool,
     limit: usize,
     waker: Option<Waker>,
+    calls: VecDeque<Msg<A>>,
+    beside: Option<Box<Beside<A>>>,
+}
+
+/// What need not wait for the calls before it. Few actors ever have any.
+struct Beside<A: Actor> {
+    /// Calls of handlers that run free: they need no turn.
+    free: VecDeque<Msg<A>>,
+    /// Short turns of handlers that run free.
+    turns: VecDeque<Turn<A>>,
+}
+
+impl<A: Actor> Default for Beside<A> {
+    fn default() -> Self {
+        Self {
+            free: VecDeque::new(),
+            turns: VecDeque::new(),
+        }
+    }
 }
 
 /// What a push asks of the one who pushed.
@@ -73,13 +90,12 @@ impl<A: Actor> Mailbox<A> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             phase: Phase::Asleep,
-            calls: VecDeque::new(),
-            free: VecDeque::new(),
-            turns: VecDeque::new(),
             stop: None,
             rung: false,
             limit,
             waker: None,
+            calls: VecDeque::new(),
+            beside: None,
         }
     }
 
@@ -97,7 +113,7 @@ impl<A: Actor> Mailbox<A> {
             return Err(Refused::Full(msg));
         }
         if is_free {
-            self.free.push_back(msg);
+            self.beside.get_or_insert_default().free.push_back(msg);
         } else {
             self.calls.push_back(msg);
         }
@@ -105,11 +121,12 @@ impl<A: Actor> Mailbox<A> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.calls.len() + self.free.len() < self.limit
+        let free = self.beside.as_ref().map_or(0, |it| it.free.len());
+        self.calls.len() + free < self.limit
     }
 
     pub(super) fn push_turn(&mut self, turn: Turn<A>) -> Option<Waker> {
-        self.turns.push_back(turn);
+        self.beside.get_or_insert_default().turns.push_back(turn);
         self.waker.take()
     }
 
@@ -135,11 +152,14 @@ impl<A: Actor> Mailbox<A> {
         (Pushed::Taken, self.waker.take())
     }
 
-    /// Moves what waits into `batch`, which must be empty.
-    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) {
+    /// Moves what waits into `batch`, which must be empty; a lone message is given directly.
+    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) -> Option<Msg<A>> {
+        if self.calls.len() <= 1 {
+            return self.calls.pop_front();
+        }
         std::mem::swap(&mut self.calls, batch);
+        None
     }
-
     /// Puts messages back that were taken and not begun, before all others.
     pub(super) fn put_back(&mut self, mut batch: VecDeque<Msg<A>>) {
         batch.append(&mut self.calls);
@@ -147,11 +167,11 @@ impl<A: Actor> Mailbox<A> {
     }
 
     pub(super) fn next_free(&mut self) -> Option<Msg<A>> {
-        self.free.pop_front()
+        self.beside.as_mut()?.free.pop_front()
     }
 
     pub(super) fn next_turn(&mut self) -> Option<Turn<A>> {
-        self.turns.pop_front()
+        self.beside.as_mut()?.turns.pop_front()
     }
 
     pub(super) fn take_stop(&mut self) -> Option<Stop> {
@@ -160,26 +180,34 @@ impl<A: Actor> Mailbox<A> {
 
     /// Drops the short turns of a life that is over.
     pub(super) fn clear_turns(&mut self) {
-        self.turns = VecDeque::new();
+        if let Some(beside) = &mut self.beside {
+            beside.turns.clear();
+        }
         self.rung = false;
     }
 
     /// Everything that waits, for a cell that cannot serve it.
     pub(super) fn drain(&mut self) -> Vec<Msg<A>> {
-        self.free.drain(..).chain(self.calls.drain(..)).collect()
+        let free = self.beside.take().map(|it| it.free).into_iter().flatten();
+        free.chain(self.calls.drain(..)).collect()
     }
 
     /// Whether calls of free handlers wait.
     pub(super) fn has_free(&self) -> bool {
-        !self.free.is_empty()
+        self.beside.as_ref().is_some_and(|it| !it.free.is_empty())
+    }
+
+    fn has_turns(&self) -> bool {
+        self.beside.as_ref().is_some_and(|it| !it.turns.is_empty())
     }
 
     /// The next short turn if it only reads.
     pub(super) fn next_read(&mut self) -> Option<Box<dyn FnOnce(&A) + Send>> {
-        match self.turns.pop_front()? {
+        let turns = &mut self.beside.as_mut()?.turns;
+        match turns.pop_front()? {
             Turn::Read(read) => Some(read),
             write @ Turn::Write(_) => {
-                self.turns.push_front(write);
+                turns.push_front(write);
                 None
             }
         }
@@ -196,7 +224,7 @@ impl<A: Actor> Mailbox<A> {
 
     /// Whether calls wait.
     pub(super) fn has_calls(&self) -> bool {
-        !self.calls.is_empty() || !self.free.is_empty()
+        !self.calls.is_empty() || self.has_free()
     }
 
     /// Frees the memory of queues that are empty.
@@ -204,15 +232,18 @@ impl<A: Actor> Mailbox<A> {
         if self.calls.is_empty() {
             self.calls = VecDeque::new();
         }
-        if self.free.is_empty() {
-            self.free = VecDeque::new();
+        if self
+            .beside
+            .as_ref()
+            .is_some_and(|it| it.free.is_empty() && it.turns.is_empty())
+        {
+            self.beside = None;
         }
-        self.turns.shrink_to_fit();
     }
 
     /// Ready when the bell was rung or a turn or stop waits; registers for whatever comes next.
     pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::take(&mut self.rung) || !self.turns.is_empty() || self.stop.is_some() {
+        if std::mem::take(&mut self.rung) || self.has_turns() || self.stop.is_some() {
             return Poll::Ready(());
         }
         self.register(cx);

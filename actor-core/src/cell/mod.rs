@@ -2,13 +2,15 @@
 //!
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`live`]: the loop of one life. [`startup`] comes before it, [`stopping`] after.
-//! - [`turn`]: runs user code; the only place where it may panic or time out.
+//! - [`turns`]: handlers on the state. [`side`]: what goes on beside them.
+//! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`connect`]: connections on their way in and out. [`persist`]: their stored form and the state's.
 
 mod commit;
 mod connect;
 mod gate;
+mod guard;
 mod job;
 mod live;
 mod mailbox;
@@ -17,7 +19,7 @@ mod side;
 mod slot;
 mod startup;
 mod stopping;
-mod turn;
+mod turns;
 
 pub(crate) use self::{
     job::{OpenDone, Opening},

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
+    guard::{Fault, Guard},
     job::{Job, read_answer},
     live::{Broken, Cell, Held},
     mailbox::Msg,
-    turn::{Fault, guard},
 };
 use crate::{
     actor::{Actor, Origin, Output, TaskCtx},
@@ -29,6 +29,18 @@ pub(super) struct FreeDone<A: Actor> {
 impl<A: Actor> Cell<A> {
     /// Moves everything along that needs no turn. Wakes the task when there is more.
     pub(super) fn poll_side(&mut self, cx: &mut Context<'_>) {
+        if self.beside {
+            self.poll_commit(cx);
+            self.poll_free(cx);
+            self.beside = self.saving.is_in_flight() || self.free.is_some();
+        }
+        if self.hub.has_news() {
+            let tag = self.tag(self.options().durability);
+            self.drain_outputs(false, tag);
+        }
+    }
+
+    fn poll_commit(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(result) = self.saving.poll(cx) {
             match result {
                 Ok(committed) => {
@@ -40,19 +52,27 @@ impl<A: Actor> Cell<A> {
                 Err(error) => self.commit_failed(&error),
             }
         }
-        if let Some(free) = &mut self.free {
-            let mut over = Vec::new();
-            while let Poll::Ready(Some(done)) = free.poll_join_next(cx) {
+    }
+
+    fn poll_free(&mut self, cx: &mut Context<'_>) {
+        let Some(free) = &mut self.free else { return };
+        let mut over = Vec::new();
+        let mut is_empty = false;
+        while let Poll::Ready(done) = free.poll_join_next(cx) {
+            match done {
                 // An aborted handler's reply has answered for itself.
-                over.extend(done.ok());
-            }
-            for done in over {
-                self.free_done(done);
+                Some(done) => over.extend(done.ok()),
+                None => {
+                    is_empty = true;
+                    break;
+                }
             }
         }
-        if self.hub.has_news() {
-            let tag = self.tag(self.options().durability);
-            self.drain_outputs(false, tag);
+        if is_empty {
+            self.free = None;
+        }
+        for done in over {
+            self.free_done(done);
         }
     }
 
@@ -69,7 +89,8 @@ impl<A: Actor> Cell<A> {
                 return;
             };
             if let Msg::Call(call, conn) = msg {
-                self.take_call(call, conn);
+                let job = self.take_call(call, conn);
+                self.jobs.extend(job);
             }
         }
     }
@@ -81,8 +102,9 @@ impl<A: Actor> Cell<A> {
             ctx: job.ctx(&self.hub, Origin::Beside),
         };
         let timeout = self.timeout_of(&job);
+        self.beside = true;
         self.free.get_or_insert_default().spawn(async move {
-            let outcome = guard(A::run_free(&ctx, &mut job.call), timeout).await;
+            let outcome = Guard::new(A::run_free(&ctx, &mut job.call), timeout).await;
             FreeDone { job, outcome }
         });
     }
@@ -127,7 +149,10 @@ impl<A: Actor> Cell<A> {
 
     /// Lets an output leave now, or once `tag` is durable.
     pub(super) fn hold(&mut self, tag: u64, held: Held<A>) {
-        if let Some(out) = self.gate.pass(tag, held) {
+        if tag == 0 {
+            // Saw nothing that is to be saved.
+            self.deliver(held);
+        } else if let Some(out) = self.gate.pass(tag, held) {
             self.deliver(out);
         } else {
             self.saving.want_now();

@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -110,7 +110,7 @@ pub(crate) struct Slot<A: Actor> {
     pub(crate) host: Arc<Host>,
     mailbox: Mutex<Mailbox<A>>,
     /// Clients who are connected, also while the actor sleeps.
-    sockets: Mutex<HashMap<ConnId, Listener<A>>>,
+    sockets: Mutex<BTreeMap<ConnId, Listener<A>>>,
     /// Stored forms of connections of an actor that stores nothing, while it sleeps.
     parked: Mutex<Vec<(ConnId, Bytes)>>,
     /// What an actor that stores nothing is created from, each time it wakes.
@@ -166,7 +166,7 @@ impl<A: Actor> Slot<A> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn sockets(&self) -> MutexGuard<'_, HashMap<ConnId, Listener<A>>> {
+    pub(super) fn sockets(&self) -> MutexGuard<'_, BTreeMap<ConnId, Listener<A>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,12 +7,12 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     commit::Saving,
+    guard::Guard,
     job::read_answer,
     live::Cell,
     mailbox::{Msg, Phase},
     persist::{self, StoredConn},
     slot::{self, Slot},
-    turn::guard,
 };
 use crate::{
     actor::{Actor, Ctx, Doorbell, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
@@ -53,7 +53,8 @@ pub(super) async fn start<A: Actor>(
             }
             if failure.is_final {
                 slot.strike();
-                for (_, listener) in slot.sockets().drain() {
+                let sockets = std::mem::take(&mut *slot.sockets());
+                for listener in sockets.into_values() {
                     listener.close(CloseFrame::new(1011, "actor.not_found"));
                 }
             }
@@ -253,7 +254,10 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
     })?;
     let ctx = context(hub);
     let timeout = hub.options.create_timeout;
-    finish("on_create", guard(A::create(&ctx, input), timeout).await)
+    finish(
+        "on_create",
+        Guard::new(A::create(&ctx, input), timeout).await,
+    )
 }
 
 async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<(), Failure> {
@@ -264,9 +268,9 @@ async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<(), Failure>
     let ctx = context(hub);
     let timeout = hub.options.wake_timeout;
     let outcome = match A::HANDLERS[A::handler(&call)].receiver {
-        Receiver::Shared => guard(actor.run_shared(&ctx, &mut call), timeout).await,
+        Receiver::Shared => Guard::new(actor.run_shared(&ctx, &mut call), timeout).await,
         Receiver::Exclusive | Receiver::Free => {
-            guard(actor.run_exclusive(&ctx, &mut call), timeout).await
+            Guard::new(actor.run_exclusive(&ctx, &mut call), timeout).await
         }
     };
     A::reply(&mut call).release();
@@ -285,7 +289,7 @@ fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
 /// Names the hook in whatever went wrong (P5).
 fn finish<T>(
     hook: &str,
-    outcome: Result<Result<T, ActorError>, super::turn::Fault>,
+    outcome: Result<Result<T, ActorError>, super::guard::Fault>,
 ) -> Result<T, Failure> {
     match outcome {
         Ok(Ok(value)) => Ok(value),

@@ -8,7 +8,7 @@ use super::{
     cbor::{self, Dialect},
     fields::{self, Fields},
     http::{QUEUES_SINCE, QueueSend, QueueStatus},
-    message::open,
+    message::{UNKNOWN, open},
 };
 use crate::{error::ActorError, value::Value};
 
@@ -106,7 +106,7 @@ pub fn decode(encoding: Encoding, bytes: &[u8]) -> Result<ToClient, DecodeError>
             name: val.text("name", "`name` is no text")?,
             args: val.take("args"),
         }),
-        _ => Err(DecodeError::Malformed("a message of an unknown kind")),
+        _ => Err(UNKNOWN),
     }
 }
 
@@ -140,7 +140,7 @@ fn decode_bare(bytes: &[u8]) -> Result<ToClient, DecodeError> {
             name: reader.str()?,
             args: reader.value()?,
         },
-        _ => return Err(DecodeError::Malformed("a message of an unknown kind")),
+        _ => return Err(UNKNOWN),
     };
     reader.end()?;
     Ok(message)

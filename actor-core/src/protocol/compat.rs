@@ -11,30 +11,36 @@ pub(super) const UINT8_ARRAY: &str = "$Uint8Array";
 pub(super) const ARRAY_BUFFER: &str = "$ArrayBuffer";
 pub(super) const SET: &str = "$Set";
 
-/// Whether these items would be read as a pair, so that the first has to be escaped.
-pub(super) fn needs_escape(items: &[Value]) -> bool {
-    matches!(items, [Value::Text(first), _] if first.starts_with('$'))
+/// Replaces lists that are pairs, from the outside in, by what they stand for. Pairs of unknown
+/// names stay lists: not every client escapes them.
+pub(super) fn read(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            if let Some(meant) = pair(items) {
+                *value = meant;
+            } else {
+                items.iter_mut().for_each(read);
+            }
+        }
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                read(key);
+                read(value);
+            }
+        }
+        // Clients look into maps, but into nothing else that has a tag of CBOR's.
+        Value::Tag(tag::MAP, content) => read(content),
+        _ => {}
+    }
 }
 
-/// Whether a list that begins with these items is a set, and what follows its members.
-pub(super) fn begins_set(items: &[Value]) -> bool {
-    matches!(items, [Value::Text(name)] if name == SET)
-}
-
-/// What a list stands for. Pairs of unknown names are lists: not every client escapes them.
-pub(super) fn read(mut items: Vec<Value>) -> Value {
-    let [Value::Text(name), content] = &mut *items else {
-        return Value::Array(items);
+/// What these items stand for, if they are a pair.
+fn pair(items: &mut Vec<Value>) -> Option<Value> {
+    let [Value::Text(name), content] = &mut **items else {
+        return None;
     };
-    if !name.starts_with('$') {
-        return Value::Array(items);
-    }
-    if name.starts_with("$$") {
-        name.remove(0);
-        return Value::Array(items);
-    }
     let bytes = |text: &str| STANDARD.decode(text).ok().map(Value::Bytes);
-    let meant = match (name.as_str(), content) {
+    match (name.as_str(), content) {
         (UNDEFINED, _) => Some(Value::Undefined),
         (BIG_INT, Value::Text(text)) => decimal_to_value(text),
         (UINT8_ARRAY, Value::Text(text)) => {
@@ -43,12 +49,18 @@ pub(super) fn read(mut items: Vec<Value>) -> Value {
         (ARRAY_BUFFER, Value::Text(text)) => {
             bytes(text).map(|it| Value::Tag(tag::ARRAY_BUFFER, Box::new(it)))
         }
-        (SET, content @ Value::Array(_)) => {
-            Some(Value::Tag(tag::SET, Box::new(std::mem::take(content))))
+        (SET, Value::Array(members)) => {
+            // The members together are never a pair.
+            members.iter_mut().for_each(read);
+            Some(Value::set(std::mem::take(members)))
+        }
+        (escaped, content) if escaped.starts_with("$$") => {
+            read(content);
+            name.remove(0);
+            Some(Value::Array(std::mem::take(items)))
         }
         _ => None,
-    };
-    meant.unwrap_or(Value::Array(items))
+    }
 }
 
 /// The decimal text of a bigint tagged as in CBOR.

@@ -1,6 +1,7 @@
 //! Bodies of HTTP calls. The messages over sockets are in `message`.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::{
     ActorSpecifier, Args, DecodeError, Encoding,
@@ -19,7 +20,11 @@ use crate::{error::ActorError, value::Value};
 /// When `body` is not exactly one such body.
 pub fn decode_action(encoding: Encoding, body: &[u8]) -> Result<Args, DecodeError> {
     match encoding {
-        Encoding::Json | Encoding::Cbor => {
+        Encoding::Json => {
+            let JsonAction { args } = serde_json::from_slice(body)?;
+            Ok(Args::from_value(args.0))
+        }
+        Encoding::Cbor => {
             let value = encoding.decode_value(body)?;
             let mut fields = Fields::of(value, "an action's body is no object")?;
             Ok(Args::from_value(fields.take("args")))
@@ -31,6 +36,12 @@ pub fn decode_action(encoding: Encoding, body: &[u8]) -> Result<Args, DecodeErro
             Ok(Args::from_value(args))
         }
     }
+}
+
+#[derive(Deserialize)]
+struct JsonAction {
+    #[serde(default)]
+    args: json::Inner,
 }
 
 /// Writes the body that answers an action's call.

@@ -5,7 +5,7 @@ use std::{fmt, io::Write as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
@@ -14,27 +14,33 @@ use crate::value::{Value, date_text, tag};
 
 /// Reads one value, `$` pairs meant as such.
 pub(super) fn read(bytes: &[u8]) -> Result<Value, DecodeError> {
-    read_with(bytes, true)
+    let mut value = read_plain(bytes)?;
+    compat::read(&mut value);
+    Ok(value)
 }
 
 /// Reads one value, `$` pairs as the lists they look like.
 pub(super) fn read_plain(bytes: &[u8]) -> Result<Value, DecodeError> {
-    read_with(bytes, false)
-}
-
-fn read_with(bytes: &[u8], pairs: bool) -> Result<Value, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Reader { pairs, list: false }.deserialize(&mut reader)?;
+    let value = Reader.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
-#[derive(Clone, Copy)]
-struct Reader {
-    pairs: bool,
-    /// Whether the next value, if a list, is never a pair: the members of a set.
-    list: bool,
+/// A value inside a message whose shape is known, `$` pairs meant as such.
+#[derive(Default)]
+pub(super) struct Inner(pub(super) Value);
+
+impl<'de> Deserialize<'de> for Inner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Reader.deserialize(deserializer)?;
+        compat::read(&mut value);
+        Ok(Self(value))
+    }
 }
+
+#[derive(Clone, Copy)]
+struct Reader;
 
 impl<'de> DeserializeSeed<'de> for Reader {
     type Value = Value;
@@ -81,31 +87,16 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        let mut part = Self {
-            list: false,
-            ..self
-        };
-        while let Some(item) = seq.next_element_seed(part)? {
+        while let Some(item) = seq.next_element_seed(self)? {
             items.push(item);
-            part.list = self.pairs && compat::begins_set(&items);
         }
-        Ok(if self.pairs && !self.list {
-            compat::read(items)
-        } else {
-            Value::Array(items)
-        })
+        Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            entries.push((
-                Value::Text(key),
-                map.next_value_seed(Self {
-                    list: false,
-                    ..self
-                })?,
-            ));
+            entries.push((Value::Text(key), map.next_value_seed(self)?));
         }
         Ok(Value::Map(entries))
     }
@@ -245,4 +236,73 @@ pub(super) fn display(out: &mut Vec<u8>, it: &impl fmt::Display) {
 /// Writes text in quotes, escaped.
 pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a Vec takes all text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &Value) -> String {
+        String::from_utf8(to_bytes(|out| write(out, value)).into()).unwrap()
+    }
+
+    #[test]
+    fn pairs_both_ways() {
+        let cases = [
+            (Value::Undefined, r#"["$Undefined",0]"#),
+            (Value::BigInt(-5), r#"["$BigInt","-5"]"#),
+            (
+                Value::Tag(tag::UINT8_ARRAY, Box::new(Value::Bytes(vec![1, 2, 3]))),
+                r#"["$Uint8Array","AQID"]"#,
+            ),
+            (
+                Value::Tag(tag::ARRAY_BUFFER, Box::new(Value::Bytes(vec![9, 8]))),
+                r#"["$ArrayBuffer","CQg="]"#,
+            ),
+            (
+                Value::set(vec![Value::from("$x"), Value::Null]),
+                r#"["$Set",["$x",null]]"#,
+            ),
+            (
+                Value::from(vec![Value::from("$foo"), Value::from(1)]),
+                r#"["$$foo",1]"#,
+            ),
+            (Value::from(vec![Value::from("$foo")]), r#"["$foo"]"#),
+            (
+                Value::Tag(2, Box::new(Value::Bytes([&[1][..], &[0; 16]].concat()))),
+                r#"["$BigInt","340282366920938463463374607431768211456"]"#,
+            ),
+        ];
+        for (value, json) in cases {
+            assert_eq!(text(&value), json);
+            assert_eq!(read(json.as_bytes()).unwrap(), value, "{json}");
+        }
+    }
+
+    #[test]
+    fn pairs_nobody_knows_are_lists() {
+        for json in [
+            r#"["$BigInt","x"]"#,
+            r#"["$New",1]"#,
+            r#"["$Uint8Array","?"]"#,
+            r#"["$Set",1]"#,
+        ] {
+            let Value::Array(items) = read(json.as_bytes()).unwrap() else {
+                panic!("{json}")
+            };
+            assert_eq!(items.len(), 2);
+        }
+    }
+
+    #[test]
+    fn what_json_lacks_is_written_as_javascript_would() {
+        let object = Value::object([("a", Value::Undefined), ("b\"\n", Value::Float(f64::NAN))]);
+        assert_eq!(text(&object), r#"{"b\"\n":null}"#);
+        assert_eq!(text(&Value::date(0)), r#""1970-01-01T00:00:00.000Z""#);
+        assert_eq!(text(&Value::map(vec![(1.into(), 2.into())])), r#"{"1":2}"#);
+        let floats = Value::Tag(85, Box::new(Value::Bytes(vec![0, 0, 0xc0, 0x3f])));
+        assert_eq!(text(&floats), "[1.5]");
+        let numbers = [1.0, -0.0, 1.5, 1e300, 5e-324].map(Value::Float).to_vec();
+        assert_eq!(text(&Value::Array(numbers)), "[1,0,1.5,1e300,5e-324]");
+    }
 }

@@ -1,12 +1,15 @@
 //! Messages over a connection's socket. The bodies of HTTP calls are in `http`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::{
     Args, DecodeError, Encoding,
     bare::{self, Reader, Writer},
     cbor::{self, Dialect},
-    fields::Fields,
+    fields::{self, Fields},
     json,
 };
 use crate::{error::ActorError, value::Value};
@@ -84,22 +87,71 @@ pub struct ActorSpecifier {
 ///
 /// When `bytes` are not exactly one such message.
 pub fn decode(encoding: Encoding, bytes: &[u8]) -> Result<ToServer, DecodeError> {
-    let envelope = match encoding {
-        Encoding::Bare => return decode_bare(bytes),
-        Encoding::Json | Encoding::Cbor => encoding.decode_value(bytes)?,
-    };
-    let (tag, mut val) = open(envelope)?;
+    match encoding {
+        Encoding::Json => decode_json(bytes),
+        Encoding::Cbor => decode_cbor(bytes),
+        Encoding::Bare => decode_bare(bytes),
+    }
+}
+
+/// `{"body": {"tag": .., "val": ..}}`, members in any order.
+#[derive(Deserialize)]
+struct JsonMessage<'a> {
+    #[serde(borrow)]
+    body: JsonBody<'a>,
+}
+
+#[derive(Deserialize)]
+struct JsonBody<'a> {
+    #[serde(borrow)]
+    tag: Cow<'a, str>,
+    val: JsonVal,
+}
+
+/// The members of both messages, as `val` may come before the tag says which it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonVal {
+    #[serde(default)]
+    id: json::Inner,
+    name: Option<String>,
+    #[serde(default)]
+    args: json::Inner,
+    event_name: Option<String>,
+    subscribe: Option<bool>,
+}
+
+fn decode_json(bytes: &[u8]) -> Result<ToServer, DecodeError> {
+    let JsonMessage {
+        body: JsonBody { tag, val },
+    } = serde_json::from_slice(bytes)?;
+    match &*tag {
+        "ActionRequest" => Ok(ToServer::Action {
+            id: fields::unsigned(&val.id.0, NO_ID)?,
+            name: val.name.ok_or(DecodeError::Malformed(NO_NAME))?,
+            args: Args::from_value(val.args.0),
+        }),
+        "SubscriptionRequest" => Ok(ToServer::Subscribe {
+            event: val.event_name.ok_or(DecodeError::Malformed(NO_EVENT))?,
+            subscribe: val.subscribe.ok_or(DecodeError::Malformed(NO_SUBSCRIBE))?,
+        }),
+        _ => Err(UNKNOWN),
+    }
+}
+
+fn decode_cbor(bytes: &[u8]) -> Result<ToServer, DecodeError> {
+    let (tag, mut val) = open(Encoding::Cbor.decode_value(bytes)?)?;
     match tag.as_str() {
         "ActionRequest" => Ok(ToServer::Action {
-            id: val.unsigned("id", "an action's `id` is no number")?,
-            name: val.text("name", "an action's `name` is no text")?,
+            id: val.unsigned("id", NO_ID)?,
+            name: val.text("name", NO_NAME)?,
             args: Args::from_value(val.take("args")),
         }),
         "SubscriptionRequest" => Ok(ToServer::Subscribe {
-            event: val.text("eventName", "a subscription's `eventName` is no text")?,
-            subscribe: val.bool("subscribe", "a subscription's `subscribe` is no bool")?,
+            event: val.text("eventName", NO_EVENT)?,
+            subscribe: val.bool("subscribe", NO_SUBSCRIBE)?,
         }),
-        _ => Err(DecodeError::Malformed("a message of an unknown kind")),
+        _ => Err(UNKNOWN),
     }
 }
 
@@ -126,7 +178,7 @@ fn decode_bare(bytes: &[u8]) -> Result<ToServer, DecodeError> {
             event: reader.str()?,
             subscribe: reader.bool()?,
         },
-        _ => return Err(DecodeError::Malformed("a message of an unknown kind")),
+        _ => return Err(UNKNOWN),
     };
     reader.end()?;
     Ok(message)
@@ -390,3 +442,9 @@ fn cbor_message(
     val(&mut out);
     out.into()
 }
+
+const NO_ID: &str = "an action's `id` is no number";
+const NO_NAME: &str = "an action's `name` is no text";
+const NO_EVENT: &str = "a subscription's `eventName` is no text";
+const NO_SUBSCRIBE: &str = "a subscription's `subscribe` is no bool";
+pub(super) const UNKNOWN: DecodeError = DecodeError::Malformed("a message of an unknown kind");

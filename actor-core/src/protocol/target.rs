@@ -1,6 +1,8 @@
 //! Which actor a request is for: gateway paths, their `rvt-` parameters, target headers. What is
 //! done about it is the gateway's.
 
+use std::borrow::Cow;
+
 use base64::{
     Engine as _,
     alphabet::URL_SAFE,
@@ -87,14 +89,14 @@ impl Route {
         };
         let (segment, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let path = if rest.is_empty() { "/" } else { rest }.to_owned();
-        let (params, others) = split(query)?;
-        if params.is_empty() {
+        let (params, others) = Params::split(query)?;
+        if !params.any {
             let (id, token) = match segment.split_once('@') {
-                Some((id, token)) => (id, Some(decode(token)?)),
+                Some((id, token)) => (id, Some(decode(token)?.into_owned())),
                 None => (segment, None),
             };
             let target = Target::Direct {
-                actor_id: decode(id)?,
+                actor_id: decode(id)?.into_owned(),
                 token,
             };
             return Ok(Some(Self {
@@ -109,14 +111,14 @@ impl Route {
                 "a path with `rvt-` parameters has its token in `rvt-token`, not after `@`",
             ));
         }
-        let name = decode(segment)?;
+        let name = decode(segment)?.into_owned();
         if name.is_empty() {
             return Err(refusal(
                 "query_empty_actor_name",
                 "the actor's name is empty",
             ));
         }
-        let target = Target::Query(Params::read(params)?.into_query(name)?);
+        let target = Target::Query(params.into_query(name)?);
         Ok(Some(Self {
             target,
             path,
@@ -187,66 +189,63 @@ impl Route {
     }
 }
 
-/// Our parameters, decoded, and the rest of the query as it was.
-type Split = (Vec<(String, String)>, Option<String>);
-
-fn split(query: Option<&str>) -> Result<Split, ActorError> {
-    let mut params = Vec::new();
-    let mut others: Option<String> = None;
-    for part in query.into_iter().flat_map(|it| it.split('&')) {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        if let Some(name) = name.strip_prefix(PREFIX) {
-            params.push((name.to_owned(), decode(&value.replace('+', " "))?));
-        } else if let Some(others) = &mut others {
-            others.push('&');
-            others.push_str(part);
-        } else {
-            others = Some(part.to_owned());
-        }
-    }
-    Ok((params, others))
-}
-
-/// Our parameters by name.
+/// Our parameters by name, decoded.
 #[derive(Default)]
-struct Params {
-    namespace: Option<String>,
-    method: Option<String>,
-    runner: Option<String>,
-    pool: Option<String>,
-    key: Option<String>,
-    input: Option<String>,
-    region: Option<String>,
-    crash_policy: Option<String>,
-    token: Option<String>,
-    skip_ready_wait: Option<String>,
+struct Params<'a> {
+    any: bool,
+    namespace: Option<Cow<'a, str>>,
+    method: Option<Cow<'a, str>>,
+    runner: Option<Cow<'a, str>>,
+    pool: Option<Cow<'a, str>>,
+    key: Option<Cow<'a, str>>,
+    input: Option<Cow<'a, str>>,
+    region: Option<Cow<'a, str>>,
+    crash_policy: Option<Cow<'a, str>>,
+    token: Option<Cow<'a, str>>,
+    skip_ready_wait: Option<Cow<'a, str>>,
 }
 
-impl Params {
-    fn read(params: Vec<(String, String)>) -> Result<Self, ActorError> {
-        let mut read = Self::default();
-        for (name, value) in params {
-            let place = match name.as_str() {
-                "namespace" => &mut read.namespace,
-                "method" => &mut read.method,
-                "runner" => &mut read.runner,
-                "pool" => &mut read.pool,
-                "key" => &mut read.key,
-                "input" => &mut read.input,
-                "region" => &mut read.region,
-                "crash-policy" => &mut read.crash_policy,
-                "token" => &mut read.token,
-                "skip-ready-wait" => &mut read.skip_ready_wait,
-                _ => return Err(invalid(format!("no parameter is called `{PREFIX}{name}`"))),
-            };
-            if place.replace(value).is_some() {
-                let name = format!("{PREFIX}{name}");
-                let message = format!("the parameter `{name}` is given twice");
-                let metadata = Value::object([("name", name)]);
-                return Err(refusal("query_duplicate_param", message).with_metadata(metadata));
+impl<'a> Params<'a> {
+    /// Takes our parameters out of a query, of which the rest stays as it was.
+    fn split(query: Option<&'a str>) -> Result<(Self, Option<String>), ActorError> {
+        let mut params = Self::default();
+        let mut others: Option<String> = None;
+        for part in query.into_iter().flat_map(|it| it.split('&')) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            if let Some(name) = name.strip_prefix(PREFIX) {
+                params.put(name, decode_form(value)?)?;
+            } else if let Some(others) = &mut others {
+                others.push('&');
+                others.push_str(part);
+            } else {
+                others = Some(part.to_owned());
             }
         }
-        Ok(read)
+        Ok((params, others))
+    }
+
+    fn put(&mut self, name: &str, value: Cow<'a, str>) -> Result<(), ActorError> {
+        let place = match name {
+            "namespace" => &mut self.namespace,
+            "method" => &mut self.method,
+            "runner" => &mut self.runner,
+            "pool" => &mut self.pool,
+            "key" => &mut self.key,
+            "input" => &mut self.input,
+            "region" => &mut self.region,
+            "crash-policy" => &mut self.crash_policy,
+            "token" => &mut self.token,
+            "skip-ready-wait" => &mut self.skip_ready_wait,
+            _ => return Err(invalid(format!("no parameter is called `{PREFIX}{name}`"))),
+        };
+        if place.replace(value).is_some() {
+            let name = format!("{PREFIX}{name}");
+            let message = format!("the parameter `{name}` is given twice");
+            let metadata = Value::object([("name", name)]);
+            return Err(refusal("query_duplicate_param", message).with_metadata(metadata));
+        }
+        self.any = true;
+        Ok(())
     }
 
     fn into_query(self, name: String) -> Result<ActorQuery, ActorError> {
@@ -292,15 +291,15 @@ impl Params {
             Method::Get | Method::GetOrCreate => {}
         }
         Ok(ActorQuery {
-            namespace,
+            namespace: namespace.into_owned(),
             name,
             method,
             key: parse_key(&self.key.unwrap_or_default()),
             input: self.input.as_deref().map(input).transpose()?,
-            region: self.region,
-            pool,
-            crash_policy: self.crash_policy,
-            token: self.token,
+            region: self.region.map(Cow::into_owned),
+            pool: pool.map(Cow::into_owned),
+            crash_policy: self.crash_policy.map(Cow::into_owned),
+            token: self.token.map(Cow::into_owned),
             skip_ready_wait,
         })
     }
@@ -309,46 +308,37 @@ impl Params {
 /// Reads `rvt-key`: parts between commas. Clients before version 3 escape nothing, later ones
 /// escape `,` and `\` and write an empty part as `\0`.
 fn parse_key(text: &str) -> ActorKey {
-    let mut parts = Vec::new();
     if text.is_empty() {
-        return ActorKey::from(parts as Vec<String>);
+        return ActorKey::default();
     }
-    let mut part = String::new();
-    let mut chars = text.chars().peekable();
-    let mut raw_len = 0;
-    let mut zero = false;
-    let mut finish = |part: &mut String, raw_len: &mut usize, zero: &mut bool| {
-        let only_zero = *zero && *raw_len == 2;
-        parts.push(if only_zero {
-            String::new()
-        } else {
-            std::mem::take(part)
-        });
-        part.clear();
-        *raw_len = 0;
-        *zero = false;
-    };
-    while let Some(c) = chars.next() {
-        match c {
-            ',' => finish(&mut part, &mut raw_len, &mut zero),
-            '\\' => {
-                raw_len += 1;
-                if let Some(escaped) = chars.next_if(|it| matches!(it, '\\' | ',')) {
-                    raw_len += 1;
-                    part.push(escaped);
-                } else {
-                    zero = chars.peek() == Some(&'0');
-                    part.push('\\');
-                }
-            }
-            c => {
-                raw_len += 1;
-                part.push(c);
-            }
+    if !text.contains('\\') {
+        return text.split(',').collect();
+    }
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte == b',' && !escaped {
+            parts.push(unescape(&text[start..at]));
+            start = at + 1;
         }
+        escaped = byte == b'\\' && !escaped;
     }
-    finish(&mut part, &mut raw_len, &mut zero);
+    parts.push(unescape(&text[start..]));
     ActorKey::from(parts)
+}
+
+fn unescape(part: &str) -> String {
+    if part == r"\0" {
+        return String::new();
+    }
+    let mut text = String::with_capacity(part.len());
+    let mut chars = part.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escaped = chars.next_if(|it| c == '\\' && matches!(it, '\\' | ','));
+        text.push(escaped.unwrap_or(c));
+    }
+    text
 }
 
 fn input(text: &str) -> Result<Bytes, ActorError> {
@@ -371,24 +361,32 @@ fn input(text: &str) -> Result<Bytes, ActorError> {
     }
 }
 
+/// Decodes the value of a form's field, in which `+` is a space.
+fn decode_form(text: &str) -> Result<Cow<'_, str>, ActorError> {
+    if text.contains('+') {
+        return Ok(Cow::Owned(decode(&text.replace('+', " "))?.into_owned()));
+    }
+    decode(text)
+}
+
 /// Percent-decodes strictly.
-fn decode(text: &str) -> Result<String, ActorError> {
+fn decode(text: &str) -> Result<Cow<'_, str>, ActorError> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
     let invalid = || {
         refusal(
             "query_invalid_percent_encoding",
             format!("`{text}` is not percent-encoded text"),
         )
     };
-    let mut after_percent = text.split('%').skip(1);
-    if !after_percent
-        .all(|it| it.len() >= 2 && it.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit))
-    {
+    let is_hex = |it: &str| it.len() >= 2 && it.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    if !text.split('%').skip(1).all(is_hex) {
         return Err(invalid());
     }
-    let decoded = percent_decode_str(text)
+    percent_decode_str(text)
         .decode_utf8()
-        .map_err(|_| invalid())?;
-    Ok(decoded.into_owned())
+        .map_err(|_| invalid())
 }
 
 fn invalid(detail: impl Into<String>) -> ActorError {

@@ -57,7 +57,8 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// `prefix`, in key order.
     async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError>;
 
-    /// Entries of an actor in key order, `range.start` included, `range.end` not.
+    /// Entries of an actor in key order, `range.start` included, `range.end` not. Of an actor that is
+    /// not there: none.
     async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError>;
 
     /// Applies a batch, all or nothing. Operations take effect in the order they stand.

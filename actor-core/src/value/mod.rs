@@ -71,7 +71,8 @@ impl Value {
         )
     }
 
-    /// A JavaScript `Date`, from milliseconds since 1970.
+    /// A JavaScript `Date`, from milliseconds since 1970. In a value a date is in seconds, as in
+    /// CBOR; as JSON it is ISO text.
     #[must_use]
     pub fn date(millis: i64) -> Self {
         let seconds = if millis % 1000 == 0 {
@@ -175,18 +176,25 @@ macro_rules! from {
 from! {
     () => |_nothing| Self::Undefined;
     bool => |it| Self::Bool(it);
+    i8 => |it| Self::Int(it.into());
+    i16 => |it| Self::Int(it.into());
     i32 => |it| Self::Int(it.into());
-    u32 => |it| Self::Int(it.into());
     i64 => |it| Self::Int(it.into());
+    i128 => |it| Self::Int(it);
+    u8 => |it| Self::Int(it.into());
+    u16 => |it| Self::Int(it.into());
+    u32 => |it| Self::Int(it.into());
     u64 => |it| Self::Int(it.into());
     usize => |it| Self::Int(it as i128);
+    f32 => |it| Self::Float(it.into());
     f64 => |it| Self::Float(it);
     &str => |it| Self::Text(it.to_owned());
     String => |it| Self::Text(it);
+    char => |it| Self::Text(it.into());
     Vec<Self> => |it| Self::Array(it);
 }
 
-impl<T: Into<Value>> From<Option<T>> for Value {
+impl<T: Into<Self>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }

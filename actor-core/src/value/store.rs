@@ -139,6 +139,10 @@ impl<'de> Visitor<'de> for Whole {
         Ok(Value::Int(it))
     }
 
+    fn visit_u128<E: de::Error>(self, it: u128) -> Result<Value, E> {
+        Value::from_serialize(&it).map_err(E::custom)
+    }
+
     fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
         Ok(Value::Float(it))
     }
@@ -283,6 +287,25 @@ mod tests {
             assert_eq!(written.deserialize_into::<Holder>().unwrap(), holder);
             assert_eq!(value.clone().deserialize_into::<Value>().unwrap(), value);
         }
+    }
+
+    #[test]
+    fn what_others_stored_reads_as_a_value() {
+        let mut cbor = Vec::new();
+        ciborium::into_writer(&(u64::MAX, u128::MAX, i128::MIN, 1.5f32, ()), &mut cbor).unwrap();
+        let value: Value = ciborium::from_reader(&*cbor).unwrap();
+        let Value::Array(items) = value else {
+            panic!("no list")
+        };
+        let largest = Value::from_serialize(&u128::MAX).unwrap();
+        let expected = [
+            Value::from(u64::MAX),
+            largest,
+            Value::from(i128::MIN),
+            1.5.into(),
+            Value::Null,
+        ];
+        assert_eq!(items, expected);
     }
 
     #[test]

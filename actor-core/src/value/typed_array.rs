@@ -13,7 +13,7 @@ pub(crate) fn numbers(number: u64, bytes: &[u8]) -> Option<Vec<Value>> {
     }
     let shift = (number & 0b11) + u64::from(float);
     let width = 1 << shift;
-    if bytes.len() % width != 0 || 8 < width {
+    if !bytes.len().is_multiple_of(width) || 8 < width {
         return None;
     }
     let bits = |chunk: &[u8]| {

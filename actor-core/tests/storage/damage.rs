@@ -249,6 +249,38 @@ async fn a_foreign_lock_fails_writes_until_it_is_gone() {
     assert_eq!(keys(&storage, 1).await, ["k"]);
 }
 
+/// A reader that never ends pins the log. It may grow then, but nobody waits, and once the reader is
+/// gone the log is used from its start again.
+#[tokio::test]
+async fn the_log_stays_short() {
+    let dir = Dir::new();
+    let path = dir.path("actors.db");
+    let storage = Sqlite::options()
+        .busy(Duration::from_millis(1))
+        .open(&path)
+        .unwrap();
+    storage.create(actor(1)).await.unwrap();
+    let fill = async |rounds: u8| {
+        for round in 0..rounds {
+            let value = vec![round; 1 << 20];
+            let _ = storage.commit(put(1, "k", value)).await.unwrap();
+        }
+        fs::metadata(dir.path("actors.db-wal")).unwrap().len() >> 20
+    };
+    let alone = fill(40).await;
+    assert!((10..=20).contains(&alone), "{alone} MiB");
+
+    let foreign = rusqlite::Connection::open(&path).unwrap();
+    foreign
+        .execute_batch("BEGIN; SELECT * FROM actors;")
+        .unwrap();
+    let pinned = fill(30).await;
+    assert!((30..=60).contains(&pinned), "{pinned} MiB");
+    drop(foreign);
+    let after = fill(60).await;
+    assert!(after <= pinned + 20, "{after} MiB after {pinned}");
+}
+
 fn scribble(path: &Path, at: u64, bytes: &[u8]) {
     let mut file = fs::OpenOptions::new()
         .read(true)

@@ -17,6 +17,18 @@ async fn without_faults_it_conforms() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "rule `namespace, name and every part of the key tell addresses apart`")]
+async fn a_driver_that_fails_is_told_at_which_rule() {
+    conformance::check(async || {
+        let faults = Faults::new(Memory::new());
+        // The rules before this one write three times at most.
+        faults.script([None, None, None, Some(Fault::Refuse)]);
+        faults
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_write_does_not_happen_and_a_torn_one_does() {
     let faults = faulty().await;
     faults.script([None, Some(Fault::Refuse), Some(Fault::Tear)]);

@@ -191,7 +191,6 @@ pub(super) fn data_len(len: usize) -> usize {
     uint_len(len as u64) + len
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "only seven bits are left")]
 fn low(n: u64) -> u8 {
     (n & 0x7f) as u8
 }

@@ -19,6 +19,8 @@ pub(super) enum Dialect {
     Native,
     /// Inside BARE messages: `$` pairs for bigints, sets and byte arrays.
     Tagged,
+    /// Below one of CBOR's own tags, where clients look for no `$` pairs: nothing is escaped.
+    Opaque,
 }
 
 /// The CBOR of `value`, in an allocation of its size.

@@ -8,13 +8,15 @@ use crate::{
 
 /// Reads one value a client wrote.
 pub(in crate::protocol) fn read(bytes: &[u8], dialect: Dialect) -> Result<Value, DecodeError> {
-    let tagged = dialect == Dialect::Tagged;
-    Reader {
+    let mut value = Reader {
         rest: bytes,
-        pairs: tagged,
-        long_is_big: !tagged,
+        long_is_big: dialect == Dialect::Native,
     }
-    .whole()
+    .whole()?;
+    if dialect == Dialect::Tagged {
+        compat::read(&mut value);
+    }
+    Ok(value)
 }
 
 /// Reads one value written for a client, as the client does.
@@ -22,18 +24,15 @@ pub(in crate::protocol) fn read_reply(
     bytes: &[u8],
     dialect: Dialect,
 ) -> Result<Value, DecodeError> {
-    Reader {
-        rest: bytes,
-        pairs: true,
-        long_is_big: dialect == Dialect::Native,
+    let mut value = read(bytes, dialect)?;
+    if dialect == Dialect::Native {
+        compat::read(&mut value);
     }
-    .whole()
+    Ok(value)
 }
 
 struct Reader<'a> {
     rest: &'a [u8],
-    /// Whether `$` pairs mean more than lists.
-    pairs: bool,
     /// Whether an integer in the form of eight bytes is a bigint.
     long_is_big: bool,
 }
@@ -69,9 +68,7 @@ impl<'a> Reader<'a> {
                 text.map(Value::Text)
                     .map_err(|_| DecodeError::Malformed("text is not UTF-8"))
             }
-            4 => self
-                .array(&argument, inside(depth)?)
-                .map(|items| self.meant(items)),
+            4 => self.list(&argument, inside(depth)?),
             5 => self.map(&argument, inside(depth)?),
             _ => self.tag(&argument, inside(depth)?),
         }
@@ -113,38 +110,13 @@ impl<'a> Reader<'a> {
         Ok(whole)
     }
 
-    fn array(&mut self, argument: &Argument, depth: u8) -> Result<Vec<Value>, DecodeError> {
+    fn list(&mut self, argument: &Argument, depth: u8) -> Result<Value, DecodeError> {
         let mut items = Vec::with_capacity(self.plausible(argument, 1)?);
         let mut left = Left::of(argument);
         while left.more(self)? {
-            let item = if self.pairs && compat::begins_set(&items) {
-                self.set(depth)?
-            } else {
-                self.value(depth)?
-            };
-            items.push(item);
+            items.push(self.value(depth)?);
         }
-        Ok(items)
-    }
-
-    fn meant(&self, items: Vec<Value>) -> Value {
-        if self.pairs {
-            compat::read(items)
-        } else {
-            Value::Array(items)
-        }
-    }
-
-    /// The members of a set, which are never taken for a pair.
-    fn set(&mut self, depth: u8) -> Result<Value, DecodeError> {
-        match self.rest.first() {
-            Some(first) if first >> 5 == 4 => {
-                let low = self.byte()? & 0x1f;
-                let argument = self.argument(low)?;
-                self.array(&argument, inside(depth)?).map(Value::Array)
-            }
-            _ => self.value(depth),
-        }
+        Ok(Value::Array(items))
     }
 
     fn map(&mut self, argument: &Argument, depth: u8) -> Result<Value, DecodeError> {

@@ -53,7 +53,7 @@ impl Sink for Count {
     }
 }
 
-/// How many bytes [`write`] writes.
+/// How many bytes [`write()`] writes.
 pub(in crate::protocol) fn len(value: &Value, dialect: Dialect) -> usize {
     let mut count = Count(0);
     write(&mut count, value, dialect);
@@ -117,24 +117,21 @@ fn big(out: &mut impl Sink, n: i128, dialect: Dialect) {
 
 fn array(out: &mut impl Sink, items: &[Value], dialect: Dialect) {
     array_head(out, items.len());
-    let mut items = items;
-    if compat::needs_escape(items)
-        && let [Value::Text(first), rest @ ..] = items
-    {
-        head(out, TEXT, first.len() as u64 + 1);
-        out.put(b"$");
-        out.put(first.as_bytes());
-        items = rest;
-    }
-    for item in items {
-        write(out, item, dialect);
+    match items {
+        [Value::Text(first), second] if first.starts_with('$') && dialect != Dialect::Opaque => {
+            head(out, TEXT, first.len() as u64 + 1);
+            out.put(b"$");
+            out.put(first.as_bytes());
+            write(out, second, dialect);
+        }
+        items => items.iter().for_each(|it| write(out, it, dialect)),
     }
 }
 
 fn tagged(out: &mut impl Sink, number: u64, content: &Value, dialect: Dialect) {
     match (dialect, number, content) {
         // Not a tag of CBOR's: there an ArrayBuffer is plain bytes.
-        (Dialect::Native, tag::ARRAY_BUFFER, _) => write(out, content, dialect),
+        (Dialect::Native | Dialect::Opaque, tag::ARRAY_BUFFER, _) => write(out, content, dialect),
         (Dialect::Tagged, tag::ARRAY_BUFFER, Value::Bytes(bytes)) => {
             base64_pair(out, compat::ARRAY_BUFFER, bytes);
         }
@@ -156,9 +153,13 @@ fn tagged(out: &mut impl Sink, number: u64, content: &Value, dialect: Dialect) {
                 None => write(out, content, dialect),
             }
         }
-        _ => {
+        (_, tag::MAP, _) => {
             head(out, TAG, number);
             write(out, content, dialect);
+        }
+        _ => {
+            head(out, TAG, number);
+            write(out, content, Dialect::Opaque);
         }
     }
 }

@@ -129,3 +129,33 @@ fn unreadable(err: &rusqlite::Error) -> bool {
             | Utf8Error(..)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn result_codes_become_what_a_caller_can_act_on() {
+        let of = |code| {
+            let err = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            storage(&Arc::new(err))
+        };
+        assert!(matches!(of(ffi::SQLITE_FULL), StorageError::Full(_)));
+        assert!(matches!(
+            of(ffi::SQLITE_READONLY),
+            StorageError::ReadOnly(_)
+        ));
+        assert!(matches!(
+            of(ffi::SQLITE_READONLY_DBMOVED),
+            StorageError::ReadOnly(_)
+        ));
+        assert!(matches!(of(ffi::SQLITE_CORRUPT), StorageError::Corrupt(_)));
+        assert!(matches!(
+            of(ffi::SQLITE_IOERR_FSYNC),
+            StorageError::Failed(_)
+        ));
+        assert!(matches!(of(ffi::SQLITE_BUSY), StorageError::Failed(_)));
+    }
+}

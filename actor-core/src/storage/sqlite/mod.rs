@@ -3,6 +3,7 @@
 mod error;
 mod lock;
 mod query;
+mod queue;
 mod reader;
 mod schema;
 mod worker;
@@ -41,13 +42,12 @@ use crate::{clock::Timestamp, id::ActorId, key::Address};
 pub struct Sqlite {
     path: PathBuf,
     /// `None` once closed. The threads end when the last sender is gone.
-    ends: RwLock<Option<Ends>>,
+    ends: RwLock<Option<Arc<Ends>>>,
     /// Turns true when the threads have ended and the lock is free.
     done: watch::Receiver<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Clone)]
 struct Ends {
     writes: mpsc::Sender<Command>,
     reads: mpsc::Sender<Read>,
@@ -71,7 +71,7 @@ impl Sqlite {
         SqliteOptions::default()
     }
 
-    fn ends(&self) -> Result<Ends, StorageError> {
+    fn ends(&self) -> Result<Arc<Ends>, StorageError> {
         let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);
         ends.clone().ok_or(StorageError::Closed)
     }
@@ -317,7 +317,7 @@ impl SqliteOptions {
             })?;
         Ok(Sqlite {
             path,
-            ends: RwLock::new(Some(Ends { writes, reads })),
+            ends: RwLock::new(Some(Arc::new(Ends { writes, reads }))),
             done,
             writer: Mutex::new(Some(writer)),
         })

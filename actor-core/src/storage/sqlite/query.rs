@@ -111,13 +111,15 @@ pub(super) fn snapshot<T>(db: &Connection, read: impl FnOnce() -> Result<T>) -> 
     found
 }
 
-pub(super) fn checkpoint(db: &Connection, how: Checkpoint) -> Result<()> {
+/// Whether nobody stood in the way.
+pub(super) fn checkpoint(db: &Connection, how: Checkpoint) -> Result<bool> {
     let sql = match how {
         Checkpoint::Passing => CHECKPOINT,
         Checkpoint::Waiting => CHECKPOINT_WAITING,
         Checkpoint::Last => CHECKPOINT_LAST,
     };
-    db.prepare_cached(sql)?.query_row([], |_| Ok(()))
+    db.prepare_cached(sql)?
+        .query_row([], |row| Ok(!row.get::<_, bool>(0)?))
 }
 
 pub(super) fn find(db: &Connection, address: &Address) -> Result<Option<ActorRecord>> {

@@ -9,6 +9,8 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+use super::queue;
+
 /// A question, with its own way to answer.
 pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -33,10 +35,10 @@ pub(super) fn start(
 fn serve(db: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
     loop {
         // The one that holds the lock waits for the next question, the others for the lock.
-        let next = queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .blocking_recv();
+        let next = {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue::next(&mut queue)
+        };
         let Some(read) = next else { return };
         read(db);
     }

@@ -17,6 +17,7 @@ use super::{
     super::{ActorRecord, Batch, Committed, Creation, NewActor, Op, StorageError},
     error,
     query::{self, Checkpoint, Fence},
+    queue,
 };
 use crate::id::{ActorId, Generation};
 
@@ -130,6 +131,8 @@ pub(super) struct Worker {
     db: Connection,
     /// Pages in the write-ahead log after the last commit.
     log: Arc<AtomicI32>,
+    /// Pages in it when last asked.
+    seen: i32,
     /// Pages at which the log is next moved into the database.
     checkpoint_at: i32,
     /// What the database is known to hold, so that a commit need not ask it.
@@ -149,6 +152,7 @@ impl Worker {
         Ok(Self {
             db,
             log,
+            seen: 0,
             checkpoint_at: CHECKPOINT_PAGES,
             fences: HashMap::new(),
             group,
@@ -158,14 +162,19 @@ impl Worker {
     /// Serves until every sender is gone and the queue is empty, then tidies up.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>, readers: Vec<JoinHandle<()>>) {
         let mut group = Vec::with_capacity(self.group);
-        while let Some(first) = queue.blocking_recv() {
+        // As many as last time, most likely.
+        let mut expected = 0;
+        while let Some(first) = queue::next(&mut queue) {
             let mut size = first.size();
             group.push(first);
             while group.len() < self.group && size < GROUP_BYTES {
-                let Ok(next) = queue.try_recv() else { break };
+                let Some(next) = queue::another(&mut queue, group.len() < expected) else {
+                    break;
+                };
                 size += next.size();
                 group.push(next);
             }
+            expected = group.len();
             self.write_group(&mut group);
             group.drain(..).for_each(Command::answer);
             self.checkpoint_if_due();
@@ -340,24 +349,33 @@ impl Worker {
     /// Moves the log into the database while nobody waits for an answer.
     fn checkpoint_if_due(&mut self) {
         let pages = self.log.load(Ordering::Relaxed);
+        let started_over = pages < self.seen;
+        self.seen = pages;
+        if started_over {
+            self.checkpoint_at = CHECKPOINT_PAGES;
+        }
         if pages < self.checkpoint_at {
-            // The log has started over since.
-            if pages < self.checkpoint_at - CHECKPOINT_PAGES {
-                self.checkpoint_at = CHECKPOINT_PAGES;
-            }
             return;
         }
         // While readers overlap without a gap, the log cannot start over by itself and would grow
-        // for ever. They read for moments, so waiting for them is short.
+        // for ever. Ours read for moments, so waiting for them is short.
         let how = if LONG_LOG <= pages {
             Checkpoint::Waiting
         } else {
             Checkpoint::Passing
         };
-        if let Err(err) = query::checkpoint(&self.db, how) {
+        let done = query::checkpoint(&self.db, how).unwrap_or_else(|err| {
             tracing::warn!(%err, pages, "the write-ahead log could not be moved into the database");
-        }
-        self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
+            false
+        });
+        // Somebody else reads for long, such as a backup: waiting for them again soon would stop
+        // every write for as long each time.
+        let more = if done {
+            CHECKPOINT_PAGES
+        } else {
+            pages.max(CHECKPOINT_PAGES)
+        };
+        self.checkpoint_at = pages.saturating_add(more);
     }
 }
 

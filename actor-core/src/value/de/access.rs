@@ -155,7 +155,7 @@ impl<'de> de::VariantAccess<'de> for Content {
     type Error = ValueError;
 
     fn unit_variant(self) -> Result<(), ValueError> {
-        self.read(|it| serde::Deserialize::deserialize(it))
+        self.read(serde::Deserialize::deserialize)
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(

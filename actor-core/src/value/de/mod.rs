@@ -345,3 +345,215 @@ impl<'de, V: Visitor<'de>> std::fmt::Display for Named<'_, V> {
         self.0.expecting(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        fmt::Debug,
+    };
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    struct Item {
+        name: String,
+        #[serde(default)]
+        tags: Vec<String>,
+        price: Option<f64>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    enum Shape {
+        Empty,
+        Circle(f64),
+        Line(i32, i32),
+        Rect { width: u8 },
+    }
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    #[serde(tag = "type", rename_all = "lowercase")]
+    enum Tagged {
+        Move { by: i64 },
+    }
+
+    fn reads<T: DeserializeOwned + PartialEq + Debug>(value: impl Into<Value>, expected: T) {
+        let value = value.into();
+        assert_eq!(
+            value.clone().deserialize_into::<T>(),
+            Ok(expected),
+            "{value:?}"
+        );
+    }
+
+    fn refuses<T: DeserializeOwned + Debug>(value: impl Into<Value>, expected: &str) {
+        let value = value.into();
+        let error = value.clone().deserialize_into::<T>().unwrap_err();
+        assert_eq!(error.to_string(), expected, "{value:?}");
+    }
+
+    fn typed(number: u64, bytes: &[u8]) -> Value {
+        Value::Tag(number, Box::new(Value::Bytes(bytes.to_vec())))
+    }
+
+    #[test]
+    fn numbers_are_taken_as_javascript_means_them() {
+        reads(1.0, 1u8);
+        reads(4_294_967_296.0, 4_294_967_296_i64);
+        reads(-3.0, -3i32);
+        reads(1, 1.0f64);
+        reads(1.5, 1.5f32);
+        reads(Value::BigInt(7), 7u64);
+        reads(Value::BigInt(7), 7.0f64);
+        reads(Value::Int(i128::MAX), i128::MAX);
+        reads(Value::date(1500), 1.5f64);
+        reads(Value::from_serialize(&u128::MAX).unwrap(), u128::MAX);
+        refuses::<i64>(1.5, "expected i64, found number");
+        refuses::<u8>(300, "expected u8, found 300");
+        refuses::<u64>(-1, "expected u64, found -1");
+        refuses::<i64>("1", "expected i64, found string");
+        refuses::<bool>(0, "expected a boolean, found number");
+        refuses::<f64>(Value::Undefined, "expected f64, found undefined");
+    }
+
+    #[test]
+    fn nothing_is_none_and_unit() {
+        for nothing in [Value::Undefined, Value::Null] {
+            reads(nothing.clone(), None::<u8>);
+            reads(nothing.clone(), ());
+            refuses::<String>(
+                nothing.clone(),
+                &format!("expected a string, found {}", nothing.kind()),
+            );
+        }
+        reads(1, Some(1u8));
+        refuses::<()>(1, "expected unit, found number");
+    }
+
+    #[test]
+    fn members_that_are_undefined_are_absent() {
+        let value = Value::object([("name", Value::from("x")), ("tags", Value::Undefined)]);
+        reads(
+            value,
+            Item {
+                name: "x".into(),
+                tags: vec![],
+                price: None,
+            },
+        );
+        refuses::<Item>(
+            Value::object([("name", Value::Undefined)]),
+            "missing field `name`",
+        );
+    }
+
+    #[test]
+    fn lists_come_in_many_forms() {
+        let numbers = vec![1u8, 2];
+        reads(Value::from(vec![1.into(), 2.into()]), numbers.clone());
+        reads(Value::Bytes(vec![1, 2]), numbers.clone());
+        reads(typed(tag::UINT8_ARRAY, &[1, 2]), numbers.clone());
+        reads(typed(tag::ARRAY_BUFFER, &[1, 2]), numbers.clone());
+        reads(typed(85, &[0, 0, 0xc0, 0x3f]), vec![1.5f32]);
+        reads(
+            Value::set(vec![1.into(), 2.into()]),
+            BTreeSet::from([1u8, 2]),
+        );
+        reads(Value::Bytes(vec![1, 2]), [1u8, 2]);
+        reads(Value::from(vec![1.into()]), (1u8, None::<u8>));
+        refuses::<(u8,)>(
+            Value::from(vec![1.into(), 2.into()]),
+            "expected 1 items, found 2",
+        );
+        refuses::<Vec<u8>>(
+            Value::object::<&str, Value>([]),
+            "expected a sequence, found object",
+        );
+    }
+
+    #[test]
+    fn maps_keys_are_text_or_numbers() {
+        let by_text = Value::object([("1", "a"), ("2", "b")]);
+        let by_number = Value::map(vec![(1.into(), "a".into()), (2.0.into(), "b".into())]);
+        let numbers = BTreeMap::from([(1u8, "a".to_owned()), (2, "b".to_owned())]);
+        reads(by_text.clone(), numbers.clone());
+        reads(by_number.clone(), numbers.clone());
+        let texts: BTreeMap<String, String> = numbers
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.clone()))
+            .collect();
+        reads(by_text.clone(), texts.clone());
+        reads(by_number, texts);
+        assert_eq!(Value::from_serialize(&numbers).unwrap(), by_text);
+        refuses::<BTreeMap<u8, u8>>(Value::object([("x", 1)]), "x: expected u8, found string");
+    }
+
+    #[test]
+    fn enums_and_structs_come_back() {
+        for shape in [
+            Shape::Empty,
+            Shape::Circle(2.0),
+            Shape::Line(1, -1),
+            Shape::Rect { width: 3 },
+        ] {
+            reads(Value::from_serialize(&shape).unwrap(), shape);
+        }
+        reads(Value::object([("Circle", 2)]), Shape::Circle(2.0));
+        refuses::<Shape>(
+            "Round",
+            "unknown variant `Round`, expected one of `Empty`, `Circle`, `Line`, `Rect`",
+        );
+        refuses::<Shape>(
+            Value::object([("Rect", Value::object([("width", 300)]))]),
+            "Rect.width: expected u8, found 300",
+        );
+        // Through serde's own buffer, with a number that came as a float.
+        let moved = Value::object([("by", Value::from(3.0)), ("type", "move".into())]);
+        reads(moved, Tagged::Move { by: 3 });
+    }
+
+    #[test]
+    fn dates_and_bytes_suit_those_who_know_only_json() {
+        reads(Value::date(1500), "1970-01-01T00:00:01.500Z".to_owned());
+        let value = Value::object([
+            ("at", Value::date(0)),
+            ("set", Value::set(vec![1.0.into()])),
+            ("bytes", typed(tag::UINT8_ARRAY, &[1])),
+            ("gone", Value::Undefined),
+        ]);
+        let json = serde_json::json!({"at": "1970-01-01T00:00:00.000Z", "set": [1], "bytes": [1]});
+        reads(value, json.clone());
+        assert_eq!(Value::from_serialize(&json).unwrap(), Value::from(json));
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let bad = Value::object([("name", 5)]);
+        let value = Value::object([("items", Value::from(vec![Value::Null, bad]))]);
+        refuses::<BTreeMap<String, Vec<Option<Item>>>>(
+            value,
+            "items[1].name: expected a string, found number",
+        );
+    }
+
+    #[test]
+    fn recursion_is_bounded() {
+        #[derive(Debug, Deserialize, Serialize)]
+        struct Nested(Vec<Self>);
+        let mut nested = Nested(vec![]);
+        let mut value = Value::Array(vec![]);
+        for _ in 0..300 {
+            nested = Nested(vec![nested]);
+            value = Value::Array(vec![value]);
+        }
+        assert!(
+            Value::from_serialize(&nested)
+                .unwrap_err()
+                .to_string()
+                .ends_with("nested deeper than 100")
+        );
+        assert!(value.deserialize_into::<Nested>().is_err());
+    }
+}

@@ -2,14 +2,14 @@
 
 use std::{
     any::Any,
-    future::poll_fn,
     panic::AssertUnwindSafe,
-    pin::{Pin, pin},
-    task::Poll,
+    pin::Pin,
+    task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::CatchUnwind};
+use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use crate::error::ActorError;
@@ -66,22 +66,43 @@ fn panicked(name: &str, text: &str) -> ActorError {
     ActorError::new("actor", "panicked", format!("`{name}` panicked: {text}"))
 }
 
-/// Runs a handler to its end, its panic or its timeout. The timer is only made once the handler
-/// has to wait, for most never do.
-pub(super) async fn guard<F: Future>(handler: F, timeout: Duration) -> Result<F::Output, Fault> {
-    let mut handler = pin!(AssertUnwindSafe(handler).catch_unwind());
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(done) = handler.as_mut().poll(cx) {
+pin_project! {
+    /// Runs a handler to its end, its panic or its timeout. The timer is only made once the handler
+    /// has to wait, for most never do. Written out because an `async fn` would hold the handler's
+    /// future twice.
+    pub(super) struct Guard<F> {
+        #[pin]
+        handler: CatchUnwind<AssertUnwindSafe<F>>,
+        timeout: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future> Guard<F> {
+    pub(super) fn new(handler: F, timeout: Duration) -> Self {
+        Self {
+            handler: AssertUnwindSafe(handler).catch_unwind(),
+            timeout,
+            timer: None,
+        }
+    }
+}
+
+impl<F: Future> Future for Guard<F> {
+    type Output = Result<F::Output, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.handler.poll(cx) {
             return Poll::Ready(done.map_err(|payload| Fault::panicked(&*payload)));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        let timeout = *this.timeout;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
         timer
             .as_mut()
             .poll(cx)
             .map(|()| Err(Fault::TimedOut(timeout)))
-    })
-    .await
+    }
 }
 
 /// Runs a short turn, which cannot wait.
