@@ -4,9 +4,11 @@
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
     clippy::missing_panics_doc,
+    missing_debug_implementations,
     reason = "only macros call this"
 )]
 
+use std::marker::PhantomData;
 pub use std::{
     convert::{From, Infallible},
     default::Default,
@@ -25,7 +27,7 @@ pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 pub use crate::{
     actor::{
         Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
-        ReplySlot, StateError, TaskCtx, WireReply,
+        ReplySlot, StateError, TaskCtx, WireReply, decode_state, encode_state,
     },
     config::{ActorOptions, Durability},
     error::{ActorError, CallError, IntoActorError},
@@ -47,7 +49,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Wire for T {}
 /// Of `Result<T, E>`, what an action that may fail returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is named like `Result` but is not one",
-    note = "an action's return type whose name ends in `Result` has to be a `std::result::Result`"
+    note = "an action's return type named `Result`, or `..Result<..>`, has to be a `std::result::Result`"
 )]
 pub trait Fallible {
     type Ok;
@@ -61,6 +63,29 @@ impl<T, E> Fallible for Result<T, E> {
     fn into_result(self) -> Self {
         self
     }
+}
+
+/// Whether a type is a `Result`, whatever it is called: the constant of the impl comes before that of
+/// the trait.
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T, E> Probe<Result<T, E>> {
+    pub const IS_RESULT: bool = true;
+}
+
+/// See [`Probe`].
+pub trait Otherwise {
+    const IS_RESULT: bool = false;
+}
+
+impl<T> Otherwise for Probe<T> {}
+
+/// Fails the build when an action's answer is a `Result` without being called one.
+pub const fn assert_plain(is_result: bool) {
+    assert!(
+        !is_result,
+        "this is a `Result` under another name: write it `Result<T, E>`"
+    );
 }
 
 /// What the handle's method of an action that returns `R` gives back.
@@ -122,7 +147,7 @@ pub fn reply_result<T: Wire, E: IntoActorError>(reply: &mut Reply<T, E>, value: 
 }
 
 /// Answers a hook.
-pub fn reply_hook<T>(reply: &mut Reply<T, ActorError>, value: impl HookOutcome<T>) {
+pub fn reply_hook<T, O: HookOutcome<T>>(reply: &mut Reply<T, ActorError>, value: O) {
     reply.fill_hook(value.into_outcome());
 }
 
@@ -160,7 +185,7 @@ pub fn no_such_action() -> ActorError {
 
 /// Takes the reply of a client's call into a [`Reply`] of the action's types.
 pub fn wire_reply<T, E>(reply: &mut Option<WireReply>) -> Reply<T, E> {
-    reply.take().map_or_else(Reply::nobody, Reply::wire)
+    Reply::client(reply)
 }
 
 /// An actor without `on_create`.
@@ -175,6 +200,27 @@ pub trait DefaultState: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: Default> DefaultState for T {
     fn default_state() -> Self {
+        T::default()
+    }
+}
+
+/// A transient field, each time the actor wakes.
+pub fn transient<T: Transient>() -> T {
+    T::at_first()
+}
+
+/// What a transient field can be.
+#[diagnostic::on_unimplemented(
+    message = "nothing says what a transient `{Self}` is when the actor wakes",
+    note = "implement `Default` for it"
+)]
+pub trait Transient: Sized {
+    fn at_first() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> Transient for T {
+    fn at_first() -> Self {
         T::default()
     }
 }
@@ -198,31 +244,6 @@ impl<T: Default> DefaultConnState for T {
 /// The default state of connections is asked for only where there is no `on_before_connect`.
 pub fn has_before_connect() -> ! {
     unreachable!("`on_before_connect` gives connections their state")
-}
-
-/// Writes a stored form as a CBOR map.
-pub fn encode_state<T: Serialize>(stored: &T, out: &mut Vec<u8>) -> Result<(), StateError> {
-    ciborium::into_writer(stored, out).map_err(|e| StateError::Encode(e.into()))
-}
-
-/// Reads a stored form of the current version, or of an older one through `migrate`.
-pub fn decode_state<T: DeserializeOwned>(
-    found: u32,
-    known: u32,
-    bytes: &[u8],
-    migrate: Option<fn(u32, Value) -> Result<Value, String>>,
-) -> Result<T, StateError> {
-    if known < found {
-        return Err(StateError::Newer { found, known });
-    }
-    if found == known {
-        return ciborium::from_reader(bytes).map_err(|e| StateError::Decode(e.into()));
-    }
-    let migrate = migrate.ok_or(StateError::NoMigration { found, known })?;
-    let old: Value = ciborium::from_reader(bytes).map_err(|e| StateError::Decode(e.into()))?;
-    let new = migrate(found, old).map_err(|e| StateError::Decode(e.into()))?;
-    new.deserialize_into()
-        .map_err(|e| StateError::Decode(e.into()))
 }
 
 /// The wire name of an action under `rename`.

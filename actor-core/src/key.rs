@@ -18,7 +18,7 @@ pub(crate) const MAX_NAME: usize = 64;
 ///
 /// assert_eq!(ActorKey::from("lobby"), ActorKey::from(["lobby"]));
 /// assert_eq!(ActorKey::from(["tenant/1", "room"]).to_string(), r"tenant\/1/room");
-/// assert_eq!(ActorKey::parse(r"tenant\/1/room").parts(), ["tenant/1", "room"]);
+/// assert_eq!(ActorKey::parse(r"tenant\/1/room"), ActorKey::from(["tenant/1", "room"]));
 /// ```
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ActorKey(Arc<[Arc<str>]>);

@@ -24,11 +24,22 @@ pub mod value;
 #[doc(hidden)]
 pub mod __private;
 
+/// The examples of the macros, which their own crate cannot run.
+#[cfg(all(doctest, feature = "macros"))]
+mod macros {
+    #[doc = include_str!("../../actor-macros/src/docs/actor.md")]
+    mod actor {}
+    #[doc = include_str!("../../actor-macros/src/docs/event.md")]
+    mod event {}
+    #[doc = include_str!("../../actor-macros/src/docs/action_error.md")]
+    mod action_error {}
+}
+
 #[cfg(feature = "macros")]
 pub use actor_macros::{ActionError, Event, actor};
 
 pub use self::{
-    actor::{Conn, Ctx, TaskCtx},
+    actor::{Conn, Ctx, Event, TaskCtx},
     config::{ActorOptions, Durability},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Connection},

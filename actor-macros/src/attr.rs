@@ -31,8 +31,11 @@ struct Opt {
 impl Parse for Opt {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let key = input.call(Ident::parse_any)?;
-        if input.parse::<Option<Token![=]>>()?.is_none() {
+        if input.is_empty() || input.peek(Token![,]) {
             return Ok(Self { key, value: None });
+        }
+        if input.parse::<Option<Token![=]>>()?.is_none() {
+            return Err(input.error(format!("write `{key} = value`")));
         }
         // A type first: as an expression, the comma of `HashMap<A, B>` would end the value.
         let ahead = input.fork();

@@ -70,8 +70,9 @@ fn hides_the_handle(errors: &mut Errors, action: &Action) {
 
 /// `async fn add(&mut self, #[default = 1] by: i64, label: String)`
 fn required_after_default(errors: &mut Errors, action: &Action) {
-    let optional = action.args.iter().skip_while(|it| it.default.is_none());
-    for arg in optional.filter(|it| it.default.is_none()) {
+    let after = action.args.iter().skip_while(|it| it.default.is_none());
+    // An `Option` may be left out as well: whoever renames that type gets an error too many.
+    for arg in after.filter(|it| it.default.is_none() && !it.is_option) {
         let ident = &arg.ident;
         errors.at(
             ident,

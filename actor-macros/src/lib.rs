@@ -14,7 +14,7 @@ use syn::{DeriveInput, Item};
 
 use self::errors::Errors;
 
-/// Makes a struct, and then its impl block, an actor.
+#[doc = include_str!("docs/actor.md")]
 #[proc_macro_attribute]
 pub fn actor(
     args: proc_macro::TokenStream,
@@ -23,13 +23,13 @@ pub fn actor(
     actor_tokens(args.into(), item.into()).into()
 }
 
-/// Makes an enum the events of an actor.
+#[doc = include_str!("docs/event.md")]
 #[proc_macro_derive(Event, attributes(event, serde))]
 pub fn event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     event_tokens(input.into()).into()
 }
 
-/// Says what clients are told of an error.
+#[doc = include_str!("docs/action_error.md")]
 #[proc_macro_derive(ActionError, attributes(action_error))]
 pub fn action_error(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     action_error_tokens(input.into()).into()

@@ -101,6 +101,8 @@ pub(crate) struct Arg {
     pub(crate) ident: Ident,
     pub(crate) ty: Type,
     pub(crate) default: Option<ArgDefault>,
+    /// Whether its type is called `Option`.
+    pub(crate) is_option: bool,
 }
 
 /// What stands in for an argument that a client leaves out.
@@ -181,8 +183,7 @@ pub(crate) struct Event {
 /// What a variant holds.
 pub(crate) enum Shape {
     Unit,
-    /// So many values.
-    Tuple(usize),
+    Tuple(Vec<Type>),
     Named(Members),
 }
 

@@ -49,9 +49,12 @@ pub(crate) trait Doorbell<A>: Send + Sync {
     fn turn(&self, turn: Turn<A>);
 }
 
+/// A short turn that only reads.
+pub(crate) type ReadTurn<A> = Box<dyn FnOnce(&A) + Send>;
+
 /// A short turn of a handler that runs free.
 pub(crate) enum Turn<A> {
-    Read(Box<dyn FnOnce(&A) + Send>),
+    Read(ReadTurn<A>),
     Write(Box<dyn FnOnce(&mut A) + Send>),
 }
 

@@ -8,6 +8,7 @@ mod ctx;
 mod event;
 mod hub;
 mod reply;
+mod state;
 mod table;
 mod task;
 
@@ -20,11 +21,12 @@ pub use self::{
     ctx::Ctx,
     event::{Event, NoEvent},
     reply::{Reply, ReplySlot, WireReply},
+    state::{Migrate, decode_state, encode_state},
     task::TaskCtx,
 };
 pub(crate) use self::{
     conn::{Inner, Listener, LocalQueue, Transport},
-    hub::{Doorbell, Hub, Origin, Output, Turn},
+    hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Table, TooManySubscriptions},
 };
@@ -35,6 +37,10 @@ use crate::{
 };
 
 /// What an actor is: its types, options and stored form. `#[actor]` on the struct writes this.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    note = "put `#[actor]` on the struct, and on its impl block"
+)]
 pub trait ActorType: Sized + Send + Sync + 'static {
     /// What creating one takes. [`Value`](crate::Value) unless given.
     type Input: Serialize + DeserializeOwned + Send + 'static;
@@ -78,6 +84,10 @@ pub trait ActorType: Sized + Send + Sync + 'static {
 /// A handler is an action or a hook. Each call of one is a value, [`Self::Call`], that carries the
 /// arguments and the place for the answer, so that a call from inside the process moves values and
 /// neither encodes nor boxes them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `#[actor]` impl block",
+    note = "write one, `#[actor] impl {Self} {{}}` at least"
+)]
 pub trait Actor: ActorType {
     /// One call of one handler.
     type Call: Send + 'static;

@@ -44,13 +44,17 @@ impl<T, E> Reply<T, E> {
     }
 
     /// For a client.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn wire(reply: WireReply) -> Self {
+    pub(crate) fn wire(reply: WireReply) -> Self {
         Self {
             to: To::Wire(Box::new(reply)),
             answer: None,
         }
+    }
+
+    /// For the client whose place `reply` is; takes it.
+    #[must_use]
+    pub fn client(reply: &mut Option<WireReply>) -> Self {
+        reply.take().map_or_else(Self::nobody, Self::wire)
     }
 
     /// For nobody: the handler's answer is dropped.
@@ -84,8 +88,7 @@ impl<T, E> Reply<T, E> {
         }
     }
 
-    /// Answers a hook, whose value goes to the library only.
-    #[doc(hidden)]
+    /// Answers a hook, whose value goes to the library only and so need not serialize.
     pub fn fill_hook(&mut self, answer: Result<T, E>) {
         self.answer = Some(answer.map_err(CallError::Action));
     }

@@ -42,9 +42,12 @@ impl<A: ActorType> Default for Table<A> {
     }
 }
 
+/// A connection and what it hears.
+pub(crate) type Row<A> = (Arc<Inner<A>>, Vec<Arc<str>>);
+
 /// What the next commit says about connections.
 pub(crate) struct Changes<A: ActorType> {
-    pub(crate) written: Vec<(Arc<Inner<A>>, Vec<Arc<str>>)>,
+    pub(crate) written: Vec<Row<A>>,
     pub(crate) removed: Vec<ConnId>,
 }
 
@@ -179,7 +182,7 @@ impl<A: ActorType> Table<A> {
     }
 
     /// Every hibernatable connection with what it hears.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (Arc<Inner<A>>, Vec<Arc<str>>)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<A>> {
         self.listed
             .values()
             .filter(|it| it.conn.transport.is_hibernatable())
@@ -196,7 +199,7 @@ impl<A: ActorType> Table<A> {
     }
 }
 
-fn row<A: ActorType>(listed: &Listed<A>) -> (Arc<Inner<A>>, Vec<Arc<str>>) {
+fn row<A: ActorType>(listed: &Listed<A>) -> Row<A> {
     (
         Arc::clone(&listed.conn),
         listed.hears.iter().cloned().collect(),

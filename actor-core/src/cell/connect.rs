@@ -24,7 +24,7 @@ impl<A: Actor> Cell<A> {
         if limit <= self.hub.table().len() {
             let text = format!("the actor has {limit} connections already");
             let error = ActorError::new("actor", "too_many_connections", text).with_status(503);
-            self.refuse_opening(opening, &error);
+            self.refuse_opening(*opening, &error);
             return;
         }
         let (to, answer) = oneshot::channel();
@@ -68,12 +68,12 @@ impl<A: Actor> Cell<A> {
                 job.caller = Some(inner);
                 self.jobs.push_back(job);
             }
-            None => self.opened(opening, &inner),
+            None => self.opened(*opening, &inner),
         }
     }
 
     /// A connection is open: its client is told, or the call it was opened for runs.
-    pub(super) fn opened(&mut self, opening: Box<Opening<A>>, inner: &Arc<Inner<A>>) {
+    pub(super) fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
         self.machine.work.end(WorkKind::Connecting);
         match opening.done {
             OpenDone::Tell(to) => {
@@ -103,7 +103,7 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    pub(super) fn refuse_opening(&mut self, opening: Box<Opening<A>>, error: &ActorError) {
+    pub(super) fn refuse_opening(&mut self, opening: Opening<A>, error: &ActorError) {
         self.machine.work.end(WorkKind::Connecting);
         opening.done.refuse(error);
         self.tell(Event::WorkEnded);

@@ -264,7 +264,9 @@ impl<A: Actor> Cell<A> {
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
         if !self.quiet {
             self.quiet = true;
-            self.tell(Event::Quiet);
+            if self.machine.counts_idle_time() {
+                self.tell(Event::Quiet);
+            }
             if !self.effects.is_empty() {
                 return Poll::Ready(Step::Look);
             }

@@ -7,7 +7,7 @@ use std::{
 
 use super::job::{HttpCall, Opening};
 use crate::{
-    actor::{Actor, Turn},
+    actor::{Actor, ReadTurn, Turn},
     id::ConnId,
     lifecycle::Stop,
 };
@@ -54,7 +54,10 @@ pub(super) struct Mailbox<A: Actor> {
     pub(super) phase: Phase,
     stop: Option<Stop>,
     rung: bool,
+    /// Whether the cell waits for something to come.
+    parked: bool,
     limit: usize,
+    /// The cell's; kept from one wait to the next.
     waker: Option<Waker>,
     calls: VecDeque<Msg<A>>,
     beside: Option<Box<Beside<A>>>,
@@ -92,6 +95,7 @@ impl<A: Actor> Mailbox<A> {
             phase: Phase::Asleep,
             stop: None,
             rung: false,
+            parked: false,
             limit,
             waker: None,
             calls: VecDeque::new(),
@@ -100,11 +104,7 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// Adds a message. Those that end something are never refused for lack of room.
-    pub(super) fn push(
-        &mut self,
-        msg: Msg<A>,
-        is_free: bool,
-    ) -> Result<(Pushed, Option<Waker>), Refused<A>> {
+    pub(super) fn push(&mut self, msg: Msg<A>, is_free: bool) -> Result<Pushed, Refused<A>> {
         if self.phase == Phase::Gone {
             return Err(Refused::Gone(msg));
         }
@@ -125,31 +125,42 @@ impl<A: Actor> Mailbox<A> {
         self.calls.len() + free < self.limit
     }
 
-    pub(super) fn push_turn(&mut self, turn: Turn<A>) -> Option<Waker> {
+    pub(super) fn push_turn(&mut self, turn: Turn<A>) {
         self.beside.get_or_insert_default().turns.push_back(turn);
-        self.waker.take()
+        self.unpark();
     }
 
-    pub(super) fn ring(&mut self) -> Option<Waker> {
+    pub(super) fn ring(&mut self) {
         self.rung = true;
-        self.waker.take()
+        self.unpark();
     }
 
     /// Asks the cell to stop; wakes nobody who sleeps.
-    pub(super) fn ask(&mut self, stop: Stop) -> Option<Waker> {
+    pub(super) fn ask(&mut self, stop: Stop) {
         if self.phase == Phase::Awake {
             self.stop = Some(stop);
-            return self.waker.take();
+            self.unpark();
         }
-        None
     }
 
-    fn awaken(&mut self) -> (Pushed, Option<Waker>) {
+    fn awaken(&mut self) -> Pushed {
         if self.phase == Phase::Asleep {
             self.phase = Phase::Awake;
-            return (Pushed::Start, None);
+            return Pushed::Start;
         }
-        (Pushed::Taken, self.waker.take())
+        self.unpark();
+        Pushed::Taken
+    }
+
+    /// Wakes the cell if it waits. Under the lock, because handing the waker out would cost a clone
+    /// at every wait.
+    fn unpark(&mut self) {
+        if self.parked {
+            self.parked = false;
+            if let Some(waker) = &self.waker {
+                waker.wake_by_ref();
+            }
+        }
     }
 
     /// Moves what waits into `batch`, which must be empty; a lone message is given directly.
@@ -202,7 +213,7 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// The next short turn if it only reads.
-    pub(super) fn next_read(&mut self) -> Option<Box<dyn FnOnce(&A) + Send>> {
+    pub(super) fn next_read(&mut self) -> Option<ReadTurn<A>> {
         let turns = &mut self.beside.as_mut()?.turns;
         match turns.pop_front()? {
             Turn::Read(read) => Some(read),
@@ -227,8 +238,10 @@ impl<A: Actor> Mailbox<A> {
         !self.calls.is_empty() || self.has_free()
     }
 
-    /// Frees the memory of queues that are empty.
+    /// Frees the memory of queues that are empty, and lets go of the cell's task.
     pub(super) fn shrink(&mut self) {
+        self.parked = false;
+        self.waker = None;
         if self.calls.is_empty() {
             self.calls = VecDeque::new();
         }
@@ -251,6 +264,7 @@ impl<A: Actor> Mailbox<A> {
     }
 
     fn register(&mut self, cx: &Context<'_>) {
+        self.parked = true;
         if !self
             .waker
             .as_ref()

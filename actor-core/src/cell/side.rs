@@ -220,16 +220,16 @@ impl<A: Actor> Cell<A> {
                 A::reply(&mut job.call).release();
                 match read_answer(&mut answer) {
                     Ok(state) => self.list(opening, state),
-                    Err(error) => self.refuse_opening(opening, &error),
+                    Err(error) => self.refuse_opening(*opening, &error),
                 }
             }
             Then::Opened(opening, conn, mut answer) => {
                 A::reply(&mut job.call).release();
                 match read_answer(&mut answer) {
-                    Ok(()) => self.opened(opening, &conn),
+                    Ok(()) => self.opened(*opening, &conn),
                     Err(error) => {
                         self.unlist(&conn);
-                        self.refuse_opening(opening, &error);
+                        self.refuse_opening(*opening, &error);
                     }
                 }
             }

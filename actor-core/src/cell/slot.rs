@@ -8,7 +8,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    task::Waker,
 };
 
 use bytes::Bytes;
@@ -27,7 +26,7 @@ use crate::{
     },
     clock::{Clock, Entropy},
     config::ActorOptions,
-    connection::Outbox,
+    connection::{CloseFrame, Outbox},
     error::ActorError,
     id::ConnId,
     lifecycle::Stop,
@@ -43,6 +42,8 @@ pub(crate) struct Host {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: TaskTracker,
+    /// Tasks of clients' sockets, which outlive the actors.
+    pub(crate) sockets: TaskTracker,
     pub(crate) closing: AtomicBool,
     pub(crate) roster: Weak<dyn Roster>,
 }
@@ -151,13 +152,10 @@ impl<A: Actor> Slot<A> {
         if mailbox.phase == Phase::Asleep && self.host.is_closing() {
             return Err(Refused::Gone(msg));
         }
-        let (pushed, waker) = mailbox.push(msg, is_free)?;
+        let pushed = mailbox.push(msg, is_free)?;
         drop(mailbox);
-        match pushed {
-            Pushed::Start => {
-                self.host.tasks.spawn(live::run(Arc::clone(self)));
-            }
-            Pushed::Taken => wake(waker),
+        if pushed == Pushed::Start {
+            self.host.tasks.spawn(live::run(Arc::clone(self)));
         }
         Ok(())
     }
@@ -214,12 +212,6 @@ impl<A: Actor> Slot<A> {
     }
 }
 
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
 /// The mailbox has no room (P6).
 fn overloaded(limit: usize) -> ActorError {
     ActorError::new(
@@ -253,13 +245,11 @@ pub(crate) fn unknown_action(name: &str) -> ActorError {
 
 impl<A: Actor> Doorbell<A> for Slot<A> {
     fn ring(&self) {
-        let waker = self.mailbox().ring();
-        wake(waker);
+        self.mailbox().ring();
     }
 
     fn turn(&self, turn: Turn<A>) {
-        let waker = self.mailbox().push_turn(turn);
-        wake(waker);
+        self.mailbox().push_turn(turn);
     }
 }
 
@@ -299,6 +289,9 @@ pub(crate) trait AnySlot: Send + Sync {
 
     /// Asks the actor to stop if it is awake.
     fn ask(&self, stop: Stop);
+
+    /// Closes all connections, asleep or awake, without a word to the actor.
+    fn close_sockets(&self, frame: &CloseFrame);
 
     /// What to wait for when the mailbox is full, so that a socket's client is held back by TCP and
     /// not by errors.
@@ -439,8 +432,13 @@ impl<A: Actor> AnySlot for Slot<A> {
     }
 
     fn ask(&self, stop: Stop) {
-        let waker = self.mailbox().ask(stop);
-        wake(waker);
+        self.mailbox().ask(stop);
+    }
+
+    fn close_sockets(&self, frame: &CloseFrame) {
+        for listener in self.sockets().values() {
+            listener.close(frame.clone());
+        }
     }
 
     fn crowded(&self) -> Option<Notified<'_>> {

@@ -147,17 +147,23 @@ impl Outbox {
         match mem::replace(&mut inner.closing, Closing::Closed) {
             Closing::Open => {
                 inner.closing = Closing::Open;
-                if !inner
-                    .waker
-                    .as_ref()
-                    .is_some_and(|it| it.will_wake(cx.waker()))
-                {
-                    inner.waker = Some(cx.waker().clone());
-                }
+                register(&mut inner, cx);
                 Poll::Pending
             }
             Closing::After(frame) => Poll::Ready(Some(Delivery::Close(frame))),
             Closing::Closed => Poll::Ready(None),
+        }
+    }
+
+    /// Waits until the socket is to be closed, though frames may still wait.
+    pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        match inner.closing {
+            Closing::Open => {
+                register(&mut inner, cx);
+                Poll::Pending
+            }
+            Closing::After(_) | Closing::Closed => Poll::Ready(()),
         }
     }
 
@@ -183,6 +189,16 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing in here can panic half-way.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn register(inner: &mut Inner, cx: &Context<'_>) {
+    if !inner
+        .waker
+        .as_ref()
+        .is_some_and(|it| it.will_wake(cx.waker()))
+    {
+        inner.waker = Some(cx.waker().clone());
     }
 }
 

@@ -1,9 +1,9 @@
 //! Finds actors and keeps the line to their clients open: typed handles in the process, and the
 //! untyped [`Gateway`] that servers such as `actor-axum` speak to.
 
+mod actors;
 mod handle;
 mod local;
-mod manager;
 mod socket;
 
 use std::{fmt, str::FromStr as _, sync::Arc};
@@ -13,7 +13,7 @@ use bytes::Bytes;
 pub use self::{
     handle::{ActorHandle, Handled},
     local::Connection,
-    socket::{ConnectRequest, Socket, close_for_shutdown, close_with, refusal},
+    socket::{ConnectRequest, Socket, close_with, refusal},
 };
 use crate::{
     cell::{self, AnySlot, WireCall},
@@ -131,6 +131,18 @@ impl Gateway {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Runs the task that reads and writes a client's socket. [`Registry::shutdown`] waits for it a
+    /// moment once it has closed all sockets.
+    pub fn spawn_socket(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.registry.host().sockets.spawn(task);
+    }
+
+    /// 128 random bits from the registry's source, for ids in logs.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        self.registry.host().entropy.random()
     }
 
     /// Finds the actor a request is for, and creates it if the request asks for that. A sleeping

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{ActorRef, Gateway, incoming_too_long};
 use crate::{
     actor::aborted,
-    cell::{self, OpenSocket},
+    cell::OpenSocket,
     connection::{CloseFrame, Delivery, Frame, Outbox},
     error::ActorError,
     id::ConnId,
@@ -132,6 +132,12 @@ impl Socket {
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         self.outbox.poll_next(cx)
     }
+
+    /// Waits until the socket is to be closed, though frames may still wait: the time to lose
+    /// patience with a client that does not read.
+    pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.outbox.poll_closing(cx)
+    }
 }
 
 impl Drop for Socket {
@@ -169,11 +175,4 @@ pub fn refusal(encoding: Encoding, error: &ActorError) -> (Frame, CloseFrame) {
 #[must_use]
 pub fn close_with(error: &ActorError) -> CloseFrame {
     CloseFrame::new(1011, format!("{}.{}", error.group(), error.code()))
-}
-
-/// The close frame of a process that stops: clients come again.
-#[must_use]
-pub fn close_for_shutdown() -> CloseFrame {
-    let stopping = cell::stopping();
-    CloseFrame::new(1012, format!("{}.{}", stopping.group(), stopping.code()))
 }

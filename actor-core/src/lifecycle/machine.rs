@@ -120,6 +120,11 @@ impl Machine {
         }
     }
 
+    /// Whether the time of [`Event::Quiet`] matters, so that it need not be read otherwise.
+    pub(crate) fn counts_idle_time(&self) -> bool {
+        self.sleep_after.is_some() || !self.is_started()
+    }
+
     /// There is something to do again. Apart from [`on`](Self::on) because it happens at every burst
     /// of messages and reads no time.
     pub(crate) fn busy(&mut self) {

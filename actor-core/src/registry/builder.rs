@@ -133,6 +133,7 @@ impl RegistryBuilder {
             clock: self.clock,
             entropy: self.entropy,
             tasks: TaskTracker::new(),
+            sockets: TaskTracker::new(),
             closing: AtomicBool::new(false),
             roster,
         });

@@ -8,9 +8,11 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 pub use self::builder::{BuildError, RegistryBuilder};
 use self::table::{Factory, Table};
@@ -18,6 +20,7 @@ use crate::{
     actor::{About, Actor},
     cell::{self, AnySlot, Host, Slot},
     config::Durability,
+    connection::CloseFrame,
     error::ActorError,
     id::ActorId,
     key::{ActorKey, Address},
@@ -26,6 +29,8 @@ use crate::{
     value::Value,
 };
 
+/// How long a shutdown waits for sockets to close.
+const SOCKET_GRACE: Duration = Duration::from_secs(6);
 /// Most bytes of an encoded input (K1).
 pub const MAX_INPUT: usize = 4 * 1024 * 1024;
 
@@ -92,7 +97,6 @@ pub(crate) struct Found {
 
 impl Registry {
     /// Starts to declare a registry.
-    #[must_use]
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::new()
     }
@@ -124,8 +128,8 @@ impl Registry {
     }
 
     /// Stops every actor through its sleep path: running handlers drain, `on_sleep` runs, state is
-    /// saved. Returns when all have stopped and storage is closed. Calls made meanwhile fail with
-    /// `actor.stopping`, which clients retry.
+    /// saved. Then clients' sockets are closed. Returns when all have stopped and storage is closed.
+    /// Calls made meanwhile fail with `actor.stopping`, which clients retry.
     ///
     /// # Cancel safety
     ///
@@ -138,8 +142,24 @@ impl Registry {
         }
         host.tasks.close();
         host.tasks.wait().await;
+        self.close_sockets().await;
         if let Err(error) = host.driver.close().await {
             tracing::error!(%error, "storage did not close cleanly");
+        }
+    }
+
+    /// Tells connected clients that the process stops, and waits a moment for those who listen.
+    async fn close_sockets(&self) {
+        let stopping = cell::stopping();
+        let reason = format!("{}.{}", stopping.group(), stopping.code());
+        let frame = CloseFrame::new(1012, reason);
+        for slot in self.inner.table.all() {
+            slot.close_sockets(&frame);
+        }
+        let sockets = &self.inner.host.sockets;
+        sockets.close();
+        if timeout(SOCKET_GRACE, sockets.wait()).await.is_err() {
+            tracing::warn!(left = sockets.len(), "sockets did not close in time");
         }
     }
 

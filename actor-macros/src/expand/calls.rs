@@ -58,11 +58,22 @@ pub(super) fn answer(action: &Action, actor: &Path) -> (TokenStream, TokenStream
     if !action.fallible {
         return (output, quote!(__p::Infallible));
     }
-    let fallible = quote_spanned!(action.method.output.span()=> __p::Fallible);
+    let span = action.method.output.span();
     (
-        quote!(<#output as #fallible>::Ok),
-        quote!(<#output as #fallible>::Err),
+        quote_spanned!(span=> <#output as __p::Fallible>::Ok),
+        quote_spanned!(span=> <#output as __p::Fallible>::Err),
     )
+}
+
+/// Refuses a `Result` that is called otherwise: clients would get it as a value, error and all.
+fn plain_answer(action: &Action, actor: &Path) -> TokenStream {
+    let output = concrete(&action.method.output, actor);
+    quote_spanned! {action.method.output.span()=>
+        const _: () = {
+            use __p::Otherwise as _;
+            __p::assert_plain(__p::Probe::<#output>::IS_RESULT)
+        };
+    }
 }
 
 pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
@@ -74,6 +85,11 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
     let runs = run::runs(model, actor);
     let reply = reply(model);
     let distinct = wire::distinct_names(model);
+    let plain = model
+        .actions
+        .iter()
+        .filter(|it| !it.fallible)
+        .map(|it| plain_answer(it, actor));
     quote! {
         #[automatically_derived]
         impl __p::Actor for #actor {
@@ -87,6 +103,7 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
             #runs
         }
         #distinct
+        #(#plain)*
     }
 }
 

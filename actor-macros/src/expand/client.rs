@@ -28,7 +28,14 @@ pub(super) fn methods(model: &Handlers, actor: &Path) -> TokenStream {
 /// The same methods without a body to speak of, for an actor whose impl block has errors.
 pub(super) fn stubs(model: &Handlers, actor: &Path) -> TokenStream {
     let sound = model.actions.iter().filter(|it| it.method.sound);
-    let stubs = sound.map(|it| method(it, actor, &quote!(__p::unreachable!())));
+    let stubs = sound.map(|action| {
+        let args = action.args.iter().map(|it| &it.ident);
+        method(
+            action,
+            actor,
+            &quote!(let _ = (#(#args,)*); __p::unreachable!()),
+        )
+    });
     on_handle(actor, &stubs.collect())
 }
 
@@ -37,7 +44,12 @@ fn on_handle(actor: &Path, methods: &TokenStream) -> TokenStream {
     if let Some(last) = handle.segments.last_mut() {
         last.ident = names::handle(&last.ident);
     }
+    // Here and not with the handle itself: without an impl block there is nothing to call.
     quote! {
+        #[automatically_derived]
+        impl __p::Handled for #actor {
+            type Handle = #handle;
+        }
         impl #handle { #methods }
     }
 }

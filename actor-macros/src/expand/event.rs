@@ -1,8 +1,8 @@
 //! `impl Event`: the name and the arguments of each variant.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
-use syn::Index;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Index, spanned::Spanned as _};
 
 use super::sealed;
 use crate::model::{Event, Events, Members, Shape};
@@ -34,13 +34,15 @@ fn args(event: &Event) -> TokenStream {
     let ident = &event.ident;
     match &event.shape {
         Shape::Unit => quote!(Self::#ident => __p::event_args([]),),
-        Shape::Tuple(count) => {
-            let members = (0..*count).map(Index::from);
-            let locals: Vec<_> = (0..*count).map(|it| format_ident!("__{it}")).collect();
+        Shape::Tuple(types) => {
+            let members = (0..types.len()).map(Index::from);
+            let locals: Vec<_> = (0..types.len()).map(|it| format_ident!("__{it}")).collect();
+            let args = types
+                .iter()
+                .zip(&locals)
+                .map(|(ty, local)| quote_spanned!(ty.span()=> __p::event_arg::<#ty>(#local)?));
             quote! {
-                Self::#ident { #(#members: ref #locals),* } => {
-                    __p::event_args([#(__p::event_arg(#locals)?),*])
-                }
+                Self::#ident { #(#members: ref #locals),* } => __p::event_args([#(#args),*]),
             }
         }
         Shape::Named(members) => {

@@ -19,8 +19,10 @@ pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
                 .subject
                 .as_ref()
                 .map(|ty| quote_spanned!(ty.span()=> __input));
-            let call = invoke(&hook.method, &input.into_iter().collect::<Vec<_>>());
-            quote_spanned!(hook.method.output.span()=> __p::outcome::<Self, _>(#call))
+            let input: Vec<_> = input.into_iter().collect();
+            let call = invoke(&hook.method, &quote!(__p::Ctx<Self>), &input);
+            let output = &hook.method.output;
+            quote_spanned!(output.span()=> __p::outcome::<Self, #output>(#call))
         }
     };
     quote! {
@@ -76,7 +78,7 @@ fn run_action(action: &Action, actor: &Path) -> TokenStream {
         .map(|it| format_ident!("__{it}"))
         .collect();
     let given: Vec<_> = locals.iter().map(|it| quote!(#it)).collect();
-    let call = invoke(&action.method, &given);
+    let call = run(&action.method, &given);
     let (ok, error) = answer(action, actor);
     let span = action.method.output.span();
     let reply = if action.fallible {
@@ -100,31 +102,49 @@ fn run_hook(hook: &Hook) -> TokenStream {
             (quote!(ref mut __subject,), Some(params))
         }
         (Some(ty), _) => {
-            let conn = lend(ty, &quote!(__subject));
+            let conn = lend(ty, &quote!(__p::Conn<Self>), &quote!(__subject));
             (quote!(ref __subject,), Some(conn))
         }
         (None, kind) if takes_subject(kind) => (quote!(_,), None),
         (None, _) => (quote!(), None),
     };
-    let call = invoke(&hook.method, &subject.into_iter().collect::<Vec<_>>());
-    let reply = quote_spanned!(hook.method.output.span()=> __p::reply_hook);
+    let call = run(&hook.method, &subject.into_iter().collect::<Vec<_>>());
+    let (answer, output) = (hook_answer(hook.kind), &hook.method.output);
+    let reply = quote_spanned!(output.span()=> __p::reply_hook::<#answer, #output>);
     quote! {
         __Call::#variant(#taken ref mut __reply) => #reply(__reply, #call),
     }
 }
 
+/// What a hook has to give back.
+fn hook_answer(kind: HookKind) -> TokenStream {
+    match kind {
+        HookKind::BeforeConnect => quote!(<Self as __p::ActorType>::ConnState),
+        _ => quote!(()),
+    }
+}
+
 /// The call of the user's method, awaited.
-fn invoke(method: &Method, given: &[TokenStream]) -> TokenStream {
+fn invoke(method: &Method, given_ctx: &TokenStream, given: &[TokenStream]) -> TokenStream {
     let ident = &method.ident;
     let this = (method.receiver != Receiver::Free).then(|| quote!(self,));
     let ctx = method.ctx.as_ref().map(|ty| {
-        let ctx = lend(ty, &quote!(__ctx));
+        let ctx = lend(ty, given_ctx, &quote!(__ctx));
         quote!(#ctx,)
     });
     quote!(Self::#ident(#this #ctx #(#given),*).await)
 }
 
+/// The call of the user's method where a call is run.
+fn run(method: &Method, given: &[TokenStream]) -> TokenStream {
+    let ctx = match method.receiver {
+        Receiver::Exclusive | Receiver::Shared => quote!(__p::Ctx<Self>),
+        Receiver::Free => quote!(__p::TaskCtx<Self>),
+    };
+    invoke(method, &ctx, given)
+}
+
 /// A context or connection as the type the user names, or an error in our words under that type.
-fn lend(ty: &Type, what: &TokenStream) -> TokenStream {
-    quote_spanned!(ty.span()=> __p::lend::<#ty, _>(#what))
+fn lend(ty: &Type, given: &TokenStream, what: &TokenStream) -> TokenStream {
+    quote_spanned!(ty.span()=> __p::lend::<#ty, #given>(#what))
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
-use syn::{Attribute, ext::IdentExt as _};
+use syn::{Attribute, LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{durability, duration, sealed};
 use crate::{
@@ -27,7 +27,11 @@ fn stored(model: &State) -> TokenStream {
     let serde = &model.serde;
     let fields = model.fields.iter().map(|field| {
         let (ident, ty, attrs) = (&field.ident, &field.ty, &field.attrs);
-        let skip = field.transient.then(|| quote!(#[serde(skip)]));
+        let skip = field.transient.then(|| {
+            // serde calls this path with the span of the string.
+            let default = LitStr::new("__p::transient", ty.span());
+            quote!(#[serde(skip, default = #default)])
+        });
         quote! { #(#attrs)* #skip #ident: #ty }
     });
     quote! {
@@ -165,10 +169,6 @@ pub(super) fn impl_handle(model: &State) -> TokenStream {
     let actor = &model.item.ident;
     let handle = names::handle(actor);
     quote! {
-        #[automatically_derived]
-        impl __p::Handled for #actor {
-            type Handle = #handle;
-        }
         #[automatically_derived]
         impl __p::From<__p::ActorHandle<#actor>> for #handle {
             fn from(__handle: __p::ActorHandle<#actor>) -> Self {

@@ -56,7 +56,9 @@ fn event(errors: &mut Errors, variant: syn::Variant, case: Case) -> Event {
     let name = options.name(errors, "name").map(|it| it.value());
     let shape = match variant.fields {
         Fields::Unit => Shape::Unit,
-        Fields::Unnamed(fields) => Shape::Tuple(fields.unnamed.len()),
+        Fields::Unnamed(fields) => {
+            Shape::Tuple(fields.unnamed.into_iter().map(|it| it.ty).collect())
+        }
         Fields::Named(fields) => {
             let serde = attrs_called(&variant.attrs, "serde");
             let serde = serde_metas(errors, &serde, &["rename_all"]);

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, PathArguments, Type};
 
-use super::{last_name, method, peel};
+use super::{method, peel};
 use crate::{
     attr::Options,
     errors::Errors,
@@ -120,7 +120,7 @@ fn action(errors: &mut Errors, attr: &Attribute, item: &mut ImplItemFn) -> Actio
     let durability = options.durability(errors, "durability");
     let timeout = options.millis(errors, "timeout");
     let (method, args) = method::action(errors, item);
-    let fallible = last_name(&method.output).is_some_and(|it| it.ends_with("Result"));
+    let fallible = is_result(&method.output);
     Action {
         method,
         args,
@@ -129,6 +129,18 @@ fn action(errors: &mut Errors, attr: &Attribute, item: &mut ImplItemFn) -> Actio
         timeout,
         fallible,
     }
+}
+
+/// Whether a type is called a `Result`: `Result<T, E>`, `io::Result<T>`, `RoomResult<T>`, and not the
+/// `SearchResult` that is a struct. Expansion checks the answer against the type itself.
+fn is_result(ty: &Type) -> bool {
+    let Type::Path(it) = peel(ty) else {
+        return false;
+    };
+    it.path.segments.last().is_some_and(|it| {
+        let name = it.ident.to_string();
+        name == "Result" || name.ends_with("Result") && !it.arguments.is_none()
+    })
 }
 
 fn hook(errors: &mut Errors, kind: HookKind, attr: Attribute, item: &mut ImplItemFn) -> Hook {

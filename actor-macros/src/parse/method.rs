@@ -72,12 +72,16 @@ fn is_conn(ty: &Type) -> bool {
 
 fn takes(kind: HookKind) -> String {
     let what = match kind {
-        HookKind::Create => "`&Ctx<Self>` and then the input, by value",
-        HookKind::BeforeConnect => "`&Ctx<Self>` and then the params, by value",
-        HookKind::Connect | HookKind::Disconnect => "`&Ctx<Self>` and then `&Conn<Self>`",
-        HookKind::Wake | HookKind::Sleep | HookKind::Destroy => "`&Ctx<Self>`",
+        HookKind::Create => "`&Ctx<Self>` and then the input, by value; each may be left out",
+        HookKind::BeforeConnect => {
+            "`&Ctx<Self>` and then the params, by value; each may be left out"
+        }
+        HookKind::Connect | HookKind::Disconnect => {
+            "`&Ctx<Self>` and then `&Conn<Self>`; each may be left out"
+        }
+        HookKind::Wake | HookKind::Sleep | HookKind::Destroy => "`&Ctx<Self>` or nothing",
     };
-    format!("`#[{}]` takes {what}; each may be left out", kind.name())
+    format!("`#[{}]` takes {what}", kind.name())
 }
 
 /// What every handler has. The caller finds the context.
@@ -165,10 +169,12 @@ fn arg(errors: &mut Errors, param: &mut PatType) -> Option<Arg> {
         errors.at(borrow, message);
     }
     let ident = name(errors, &param.pat)?;
+    let is_option = last_name(&param.ty).as_deref() == Some("Option");
     Some(Arg {
         ident,
         ty: (*param.ty).clone(),
         default,
+        is_option,
     })
 }
 

@@ -50,6 +50,10 @@ const _: () = {
         async fn run_shared(&self, _: &__p::Ctx<Self>, _: &mut __Call) {}
         async fn run_free(_: &__p::TaskCtx<Self>, _: &mut __Call) {}
     }
+    #[automatically_derived]
+    impl __p::Handled for ChatRoom {
+        type Handle = ChatRoomHandle;
+    }
     impl ChatRoomHandle {
         /// Calls the action `fine`.
         ///
@@ -64,6 +68,7 @@ const _: () = {
             &self,
             text: String,
         ) -> __p::CallResult<Result<usize, RoomError>> {
+            let _ = (text,);
             __p::unreachable!()
         }
     }

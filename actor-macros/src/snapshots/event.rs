@@ -23,9 +23,14 @@ const _: () = {
         }
         fn args(&self) -> __p::Result<__p::Value, __p::ValueError> {
             match *self {
-                Self::Line { 0: ref __0 } => __p::event_args([__p::event_arg(__0)?]),
+                Self::Line { 0: ref __0 } => {
+                    __p::event_args([__p::event_arg::<String>(__0)?])
+                }
                 Self::Moved { 0: ref __0, 1: ref __1 } => {
-                    __p::event_args([__p::event_arg(__0)?, __p::event_arg(__1)?])
+                    __p::event_args([
+                        __p::event_arg::<i64>(__0)?,
+                        __p::event_arg::<i64>(__1)?,
+                    ])
                 }
                 Self::Joined { ref full_name, .. } => {
                     #[derive(__p::Serialize)]

@@ -160,8 +160,8 @@ const _: () = {
         ) -> __p::Result<Self, __p::ActorError> {
             __p::outcome::<
                 Self,
-                _,
-            >(Self::create(__p::lend::<Ctx<Self>, _>(__ctx), __input).await)
+                Result<Self, RoomError>,
+            >(Self::create(__p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx), __input).await)
         }
         async fn run_exclusive(&mut self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
             match *__call {
@@ -172,17 +172,28 @@ const _: () = {
                         <Result<usize, RoomError> as __p::Fallible>::Err,
                     >(
                         __reply,
-                        Self::send_line(self, __p::lend::<Ctx<Self>, _>(__ctx), __0)
+                        Self::send_line(
+                                self,
+                                __p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx),
+                                __0,
+                            )
                             .await,
                     );
                 }
                 __Call::Wake(ref mut __reply) => {
-                    __p::reply_hook(__reply, Self::wake(self).await)
+                    __p::reply_hook::<(), ()>(__reply, Self::wake(self).await)
                 }
                 __Call::Joined(ref __subject, ref mut __reply) => {
-                    __p::reply_hook(
+                    __p::reply_hook::<
+                        (),
+                        Result<(), RoomError>,
+                    >(
                         __reply,
-                        Self::joined(self, __p::lend::<Conn<Self>, _>(__subject)).await,
+                        Self::joined(
+                                self,
+                                __p::lend::<Conn<Self>, __p::Conn<Self>>(__subject),
+                            )
+                            .await,
                     )
                 }
                 _ => __p::wrong_receiver(),
@@ -197,11 +208,14 @@ const _: () = {
                     >(__reply, Self::all_lines(self, __0, __1).await);
                 }
                 __Call::Admit(ref mut __subject, ref mut __reply) => {
-                    __p::reply_hook(
+                    __p::reply_hook::<
+                        <Self as __p::ActorType>::ConnState,
+                        Result<Member, RoomError>,
+                    >(
                         __reply,
                         Self::admit(
                                 self,
-                                __p::lend::<Ctx<Self>, _>(__ctx),
+                                __p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx),
                                 __p::args(__subject).0,
                             )
                             .await,
@@ -218,12 +232,28 @@ const _: () = {
                         String,
                     >(
                         __reply,
-                        Self::ask(__p::lend::<TaskCtx<Self>, _>(__ctx), __0).await,
+                        Self::ask(
+                                __p::lend::<TaskCtx<Self>, __p::TaskCtx<Self>>(__ctx),
+                                __0,
+                            )
+                            .await,
                     );
                 }
                 _ => __p::wrong_receiver(),
             }
         }
+    }
+    const _: () = {
+        use __p::Otherwise as _;
+        __p::assert_plain(__p::Probe::<Vec<Line>>::IS_RESULT)
+    };
+    const _: () = {
+        use __p::Otherwise as _;
+        __p::assert_plain(__p::Probe::<String>::IS_RESULT)
+    };
+    #[automatically_derived]
+    impl __p::Handled for ChatRoom {
+        type Handle = ChatRoomHandle;
     }
     impl ChatRoomHandle {
         /// Adds a line.

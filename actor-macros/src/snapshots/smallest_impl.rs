@@ -63,5 +63,9 @@ const _: () = {
             }
         }
     }
+    #[automatically_derived]
+    impl __p::Handled for Ping {
+        type Handle = PingHandle;
+    }
     impl PingHandle {}
 };

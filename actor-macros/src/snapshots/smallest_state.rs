@@ -50,10 +50,6 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    impl __p::Handled for Ping {
-        type Handle = PingHandle;
-    }
-    #[automatically_derived]
     impl __p::From<__p::ActorHandle<Ping>> for PingHandle {
         fn from(__handle: __p::ActorHandle<Ping>) -> Self {
             Self(__handle)

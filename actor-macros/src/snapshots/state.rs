@@ -33,7 +33,7 @@ const _: () = {
         topic: String,
         #[serde(default, rename = "l")]
         lines: Vec<Line>,
-        #[serde(skip)]
+        #[serde(skip, default = "__p::transient")]
         typing: HashSet<ConnId>,
     }
     #[derive(__p::Serialize)]
@@ -84,10 +84,6 @@ const _: () = {
             );
             __read.map(|__it| __it.0)
         }
-    }
-    #[automatically_derived]
-    impl __p::Handled for ChatRoom {
-        type Handle = ChatRoomHandle;
     }
     #[automatically_derived]
     impl __p::From<__p::ActorHandle<ChatRoom>> for ChatRoomHandle {
