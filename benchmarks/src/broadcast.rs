@@ -39,7 +39,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     }
     let listeners = Listeners::start(lines);
     let registry = ours::in_memory().await?;
-    let server = floor::serve(ours::router(registry.clone())).await?;
+    let server = floor::serve(actor_axum::router(registry.clone())).await?;
     let mut lines = Vec::new();
     for _ in 0..SOCKETS {
         lines.push(subscribed(server.addr).await?);

@@ -15,7 +15,7 @@ use crate::{
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let floor = floor::serve(floor::router()).await?;
-    let ours = floor::serve(ours::router(ours::in_memory().await?)).await?;
+    let ours = floor::serve(actor_axum::router(ours::in_memory().await?)).await?;
     for lines in [1, 16] {
         let what = format!(
             "action, {lines} connection{}",

@@ -16,7 +16,6 @@ use crate::{
     client::{self, Line},
     floor::{self, QUERY},
     measure::Figures,
-    ours,
     report::{Report, Target, Unit},
     ws::{action, connect},
 };
@@ -84,7 +83,7 @@ async fn sleepers(database: &str) -> Result<Router> {
         }
         awake.to_string()
     };
-    Ok(ours::router(registry).route("/awake", post(awake)))
+    Ok(actor_axum::router(registry).route("/awake", post(awake)))
 }
 
 /// Bytes by which a server grows for each socket opened to it and left alone.

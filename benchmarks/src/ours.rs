@@ -88,8 +88,3 @@ pub(crate) async fn on_disk(path: &Path) -> Result<Registry> {
         .await?;
     Ok(registry)
 }
-
-/// Serves a registry; answers nothing until `actor-axum` does.
-pub(crate) fn router(_registry: Registry) -> axum::Router {
-    axum::Router::new()
-}

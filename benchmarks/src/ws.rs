@@ -23,7 +23,7 @@ const NO_STEP: f64 = 0.010;
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let floor = floor::serve(floor::router()).await?;
-    let ours = floor::serve(ours::router(ours::in_memory().await?)).await?;
+    let ours = floor::serve(actor_axum::router(ours::in_memory().await?)).await?;
     for sockets in [1, 16] {
         let what = format!(
             "round trip, {sockets} socket{}",
