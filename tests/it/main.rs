@@ -1,6 +1,8 @@
 //! Behaviour through the public API, a module for each concept. Time is paused: nothing here sleeps
 //! for real.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 mod actions;
 mod connections;
 mod durability;

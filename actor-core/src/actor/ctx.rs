@@ -59,6 +59,12 @@ impl<A: ActorType> Ctx<A> {
         self.hub.clock.now()
     }
 
+    /// 128 random bits, from the registry's own source: tests decide what they are.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        self.hub.entropy.random()
+    }
+
     /// The connection that called, `None` for a call through a handle.
     #[must_use]
     pub fn conn(&self) -> Option<Conn<A>> {

@@ -19,7 +19,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Entropy},
     config::ActorOptions,
     connection::{CloseFrame, Outbox},
     id::ConnId,
@@ -35,6 +35,7 @@ pub(crate) struct Hub<A: ActorType> {
     pub(crate) about: Arc<About>,
     pub(crate) options: Arc<ActorOptions>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) doorbell: Arc<dyn Doorbell<A>>,
     table: Mutex<Table<A>>,
     emissions: Mutex<Emissions<A>>,
@@ -90,6 +91,7 @@ impl<A: ActorType> Hub<A> {
         about: Arc<About>,
         options: Arc<ActorOptions>,
         clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
         doorbell: Arc<dyn Doorbell<A>>,
         table: Table<A>,
     ) -> Self {
@@ -97,6 +99,7 @@ impl<A: ActorType> Hub<A> {
             about,
             options,
             clock,
+            entropy,
             doorbell,
             table: Mutex::new(table),
             emissions: Mutex::new(Emissions {

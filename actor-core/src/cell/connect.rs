@@ -9,7 +9,7 @@ use super::{
     live::{Cell, Held},
 };
 use crate::{
-    actor::{Actor, Hook, Inner, Listener, Receiver, Reply, ReplySlot as _, TooManySubscriptions},
+    actor::{Actor, Hook, Inner, Listener, Reply, ReplySlot as _, TooManySubscriptions},
     connection::CloseFrame,
     error::ActorError,
     id::ConnId,
@@ -57,10 +57,7 @@ impl<A: Actor> Cell<A> {
             self.connections_changed();
         }
         let (to, answer) = oneshot::channel();
-        let hook = Hook::Connect(
-            lend(&self.hub, &inner, Receiver::Exclusive),
-            Reply::caller(to),
-        );
+        let hook = Hook::Connect(lend(&self.hub, &inner, "on_connect"), Reply::caller(to));
         match A::hook(hook) {
             Some(call) => {
                 let mut job = Job::hook(call, Then::Opened(opening, Arc::clone(&inner), answer));
@@ -143,10 +140,7 @@ impl<A: Actor> Cell<A> {
     pub(super) fn run_disconnect_hook(&mut self, conn: &Arc<Inner<A>>) {
         self.machine.work.begin(WorkKind::Connecting);
         let (to, answer) = oneshot::channel();
-        let hook = Hook::Disconnect(
-            lend(&self.hub, conn, Receiver::Exclusive),
-            Reply::caller(to),
-        );
+        let hook = Hook::Disconnect(lend(&self.hub, conn, "on_disconnect"), Reply::caller(to));
         match A::hook(hook) {
             Some(call) => {
                 let mut job = Job::hook(call, Then::Closed(answer));

@@ -141,15 +141,17 @@ pub(crate) struct HttpCall<A: Actor> {
     pub(crate) opening: Opening<A>,
 }
 
-/// A connection as hooks are given it.
-pub(super) fn lend<A: Actor>(
-    hub: &Arc<Hub<A>>,
-    inner: &Arc<Inner<A>>,
-    receiver: Receiver,
-) -> Conn<A> {
+/// A connection as the hook of this name is given it. What the hook sends through it is an output of
+/// the same kind as what it sends through its context, so the two keep their order.
+pub(super) fn lend<A: Actor>(hub: &Arc<Hub<A>>, inner: &Arc<Inner<A>>, hook: &str) -> Conn<A> {
+    let hooks = &A::HANDLERS[A::ACTIONS..];
+    let receiver = hooks
+        .iter()
+        .find(|it| it.name == hook)
+        .map(|it| it.receiver);
     let origin = match receiver {
-        Receiver::Exclusive => Origin::Turn,
-        Receiver::Shared | Receiver::Free => Origin::Beside,
+        Some(Receiver::Exclusive) => Origin::Turn,
+        Some(Receiver::Shared | Receiver::Free) | None => Origin::Beside,
     };
     hub.lend(inner, origin)
 }

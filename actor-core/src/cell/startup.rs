@@ -97,6 +97,7 @@ async fn try_start<A: Actor>(
         Arc::clone(&slot.about),
         Arc::clone(&slot.info.options),
         Arc::clone(&slot.host.clock),
+        Arc::clone(&slot.host.entropy),
         Arc::clone(slot) as Arc<dyn Doorbell<A>>,
         table,
     ));

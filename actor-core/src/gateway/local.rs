@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::{ActorHandle, Handled};
 use crate::{
     actor::{Listener, LocalQueue, Transport, aborted},
-    cell::{Msg, OpenDone, Opening, Slot},
+    cell::{AnySlot as _, Msg, OpenDone, Opening, Slot},
     error::ActorError,
     id::ConnId,
 };
@@ -134,8 +134,7 @@ impl<A: Handled> Unpin for Connection<A> {}
 impl<A: Handled> Drop for Connection<A> {
     fn drop(&mut self) {
         self.events.close();
-        // An actor that is gone has no connections.
-        let _ = self.slot.send(Msg::Close(self.id));
+        Arc::clone(&self.slot).close(self.id);
     }
 }
 

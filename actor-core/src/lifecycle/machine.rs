@@ -346,7 +346,7 @@ mod tests {
                         prop_assert!(!(destroys && why != Stop::Destroy));
                         destroys |= why == Stop::Destroy;
                         if was_started && event == Event::Deadline {
-                            prop_assert!(!machine.work.busy_with().is_some(), "slept on work");
+                            prop_assert!(machine.work.busy_with().is_none(), "slept on work");
                         }
                     }
                     Some(Effect::Finalize(why)) => {
