@@ -1,5 +1,5 @@
 //! Every path of the router, and what a request passes on its way in. What is done at each path is
-//! in [`http`](crate::http), [`ws`](crate::ws) and [`actors`](crate::actors).
+//! in [`crate::http`], [`ws`] and [`actors`].
 
 use std::{
     fmt,

@@ -19,7 +19,7 @@ use tokio::{
 
 /// Serves `app`, and stops the actors of `registry` with it.
 ///
-/// It is [`axum::serve`] with three things done that actors want:
+/// It is [`axum::serve()`] with three things done that actors want:
 ///
 /// - `TCP_NODELAY`, without which a small message may wait for 40 ms;
 /// - handlers and hooks find the client's address as [`ConnectInfo<SocketAddr>`];
@@ -58,7 +58,7 @@ impl<F> Serve<F> {
     /// 2. clients' sockets are closed, with code 1012 and the reason `actor.stopping`;
     /// 3. the listener closes, and the requests under way are waited for.
     ///
-    /// A library owns no signals, so `signal` is the program's: [`tokio::signal`], or anything else.
+    /// A library owns no signals, so `signal` is the program's: `tokio::signal`, or anything else.
     pub fn with_graceful_shutdown<G>(self, signal: G) -> Serve<G>
     where
         G: Future<Output = ()> + Send + 'static,
