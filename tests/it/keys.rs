@@ -122,12 +122,12 @@ async fn k1_keys_over_their_limits_are_refused() {
     let long = registry.get_or_create::<Keyed>("x".repeat(129));
     assert_eq!(
         code(&long.created().await.unwrap_err()),
-        "actor.invalid_key"
+        "actor.key_too_large"
     );
     let long = registry.get_or_create::<Keyed>(vec!["x".repeat(100); 11]);
     assert_eq!(
         code(&long.created().await.unwrap_err()),
-        "actor.invalid_key"
+        "actor.key_too_large"
     );
     assert_eq!(
         registry

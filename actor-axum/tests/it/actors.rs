@@ -119,7 +119,7 @@ async fn bad_requests_say_why() {
             "/actors",
             ROOM.replace("a/b", &long),
             400,
-            "actor.invalid_key",
+            "actor.key_too_large",
         ),
         (
             "PUT",

@@ -79,7 +79,7 @@ async fn errors_become_responses() {
         .await;
     assert_eq!(
         (long.status().as_u16(), &*code(&long)),
-        (400, "actor.invalid_key")
+        (400, "actor.key_too_large")
     );
     assert_eq!(server.get("/nowhere").await.status(), 500);
     assert_eq!(server.get("/pages/%FF").await.status(), 400);

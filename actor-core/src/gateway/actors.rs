@@ -55,7 +55,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// `actor.duplicate_key`, `actor.not_registered`, `actor.invalid_key`, `actor.input_too_large`,
+    /// `actor.duplicate_key`, `actor.not_registered`, `actor.key_too_large`, `actor.input_too_large`,
     /// `actor.storage_failed`.
     ///
     /// # Cancel safety

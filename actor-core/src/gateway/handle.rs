@@ -81,7 +81,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `actor.duplicate_key` when the key is taken, `actor.invalid_key`, `actor.input_too_large`,
+    /// `actor.duplicate_key` when the key is taken, `actor.key_too_large`, `actor.input_too_large`,
     /// `actor.storage_failed`.
     ///
     /// # Cancel safety

@@ -150,7 +150,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// `actor.not_found`, `actor.not_registered`, `actor.invalid_key`, `actor.storage_failed`, ..
+    /// `actor.not_found`, `actor.not_registered`, `actor.key_too_large`, `actor.storage_failed`, ..
     ///
     /// # Cancel safety
     ///

@@ -208,7 +208,7 @@ impl Registry {
         address
             .key
             .check()
-            .map_err(|e| ActorError::new("actor", "invalid_key", e.to_string()))?;
+            .map_err(|e| ActorError::new("actor", "key_too_large", e.to_string()))?;
         if factory.info().options.durability == Durability::None {
             return self.resolve_unstored(factory, address, lookup);
         }
