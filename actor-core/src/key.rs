@@ -3,11 +3,11 @@
 use std::{fmt, sync::Arc};
 
 /// Most bytes in one part of a key (K1).
-pub const MAX_PART: usize = 128;
+pub(crate) const MAX_PART: usize = 128;
 /// Most bytes in a whole key, serialised (K1).
-pub const MAX_KEY: usize = 1024;
+pub(crate) const MAX_KEY: usize = 1024;
 /// Most characters in an actor type's name (K1).
-pub const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 
 /// What a user calls one actor of a type: a list of text parts, often just one.
 ///
@@ -18,7 +18,7 @@ pub const MAX_NAME: usize = 64;
 ///
 /// assert_eq!(ActorKey::from("lobby"), ActorKey::from(["lobby"]));
 /// assert_eq!(ActorKey::from(["tenant/1", "room"]).to_string(), r"tenant\/1/room");
-/// assert_eq!(ActorKey::parse(r"tenant\/1/room").parts(), ["tenant/1", "room"]);
+/// assert_eq!(ActorKey::parse(r"tenant\/1/room"), ActorKey::from(["tenant/1", "room"]));
 /// ```
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ActorKey(Arc<[Arc<str>]>);
@@ -67,7 +67,7 @@ impl ActorKey {
     ///
     /// # Errors
     ///
-    /// When a part is longer than [`MAX_PART`] bytes or the serialised key than [`MAX_KEY`].
+    /// When a part is longer than 128 bytes or the serialised key than 1,024.
     pub fn check(&self) -> Result<(), KeyError> {
         if let Some(part) = self.0.iter().find(|it| MAX_PART < it.len()) {
             return Err(KeyError::PartTooLong { bytes: part.len() });
@@ -155,13 +155,13 @@ impl From<&Self> for ActorKey {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// One part has more than [`MAX_PART`] bytes.
+    /// One part has more than 128 bytes.
     #[error("a key part has {bytes} bytes, more than {MAX_PART}")]
     PartTooLong {
         /// How long the part is.
         bytes: usize,
     },
-    /// The serialised key has more than [`MAX_KEY`] bytes.
+    /// The serialised key has more than 1,024 bytes.
     #[error("the key has {bytes} bytes, more than {MAX_KEY}")]
     TooLong {
         /// How long the serialised key is.
@@ -218,7 +218,10 @@ mod tests {
             Err(KeyError::PartTooLong { bytes: 130 })
         );
         let parts = vec!["x".repeat(127); 9];
-        assert_eq!(ActorKey::from(parts).check(), Err(KeyError::TooLong { bytes: 1151 }));
+        assert_eq!(
+            ActorKey::from(parts).check(),
+            Err(KeyError::TooLong { bytes: 1151 })
+        );
     }
 
     proptest! {

@@ -17,7 +17,7 @@ pub fn is_public(group: &str, code: &str) -> bool {
                 | "action_timed_out"
                 | "aborted"
                 | "duplicate_key"
-                | "invalid_key"
+                | "key_too_large"
                 | "not_registered"
                 | "validation_error"
         ),
@@ -34,7 +34,7 @@ pub fn status(group: &str, code: &str) -> u16 {
         ("actor", "method_not_allowed") => 405,
         ("actor", "action_timed_out") => 408,
         ("actor", "overloaded") => 503,
-        ("actor", "aborted" | "duplicate_key" | "invalid_key" | "not_registered")
+        ("actor", "aborted" | "duplicate_key" | "key_too_large" | "not_registered")
         | ("actor", "validation_error" | "invalid_request")
         | ("message" | "queue" | "kv" | "schedule", _) => 400,
         ("guard", "actor_ready_timeout" | "service_unavailable") => 503,

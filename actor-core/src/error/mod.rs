@@ -55,7 +55,14 @@ impl ActorError {
         let (group, code) = (group.into(), code.into());
         let public = is_public(&group, &code);
         let message = message.into();
-        Self(Box::new(Inner { group, code, message, metadata: None, status: None, public }))
+        Self(Box::new(Inner {
+            group,
+            code,
+            message,
+            metadata: None,
+            status: None,
+            public,
+        }))
     }
 
     /// With this code.
@@ -126,7 +133,9 @@ impl ActorError {
     /// The HTTP status it answers with.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.0.status.unwrap_or_else(|| status(&self.0.group, &self.0.code))
+        self.0
+            .status
+            .unwrap_or_else(|| status(&self.0.group, &self.0.code))
     }
 
     /// Whether it is `group.code`.

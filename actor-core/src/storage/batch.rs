@@ -26,13 +26,21 @@ pub struct Batch {
 impl Batch {
     /// An empty batch.
     pub fn new(actor: ActorId, generation: Generation, version: u64) -> Self {
-        Self { actor, generation, version, ops: Vec::new(), alarm: None }
+        Self {
+            actor,
+            generation,
+            version,
+            ops: Vec::new(),
+            alarm: None,
+        }
     }
 
     /// The proof that this batch is durable. Only a [`Driver`](super::Driver) that has made it so
     /// may call this.
     pub fn committed(&self) -> Committed {
-        Committed { version: self.version }
+        Committed {
+            version: self.version,
+        }
     }
 }
 

@@ -34,7 +34,9 @@ pub(crate) fn read(key: &[u8]) -> WakeKey {
     }
     key.strip_prefix(CONN)
         .and_then(|id| id.try_into().ok())
-        .map_or(WakeKey::Unknown, |id| WakeKey::Connection(ConnId::from_bytes(id)))
+        .map_or(WakeKey::Unknown, |id| {
+            WakeKey::Connection(ConnId::from_bytes(id))
+        })
 }
 
 #[cfg(test)]

@@ -16,12 +16,12 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
 pub use self::{
     batch::{Batch, Committed, Op},
     memory::Memory,
 };
-#[cfg(feature = "sqlite")]
-pub use self::sqlite::{OpenError, Sqlite};
 use crate::{
     clock::Timestamp,
     id::{ActorId, Generation},
@@ -57,7 +57,8 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// `prefix`, in key order.
     async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError>;
 
-    /// Entries of an actor in key order, `range.start` included, `range.end` not.
+    /// Entries of an actor in key order, `range.start` included, `range.end` not. Of an actor that is
+    /// not there: none.
     async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError>;
 
     /// Applies a batch, all or nothing. Operations take effect in the order they stand.

@@ -1,0 +1,93 @@
+//! Responses, and the headers that say which actor made them.
+
+use actor_core::{
+    ActorError,
+    gateway::{ActionResponse, ActorRef},
+    protocol::{Encoding, headers, http::gateway_error_json},
+};
+use axum::{
+    Json,
+    body::Body,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+
+use crate::router::Ray;
+
+/// An actor's answer in the client's encoding.
+pub(super) fn encoded(encoding: Encoding, answer: ActionResponse) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status(answer.status);
+    let content_type = HeaderValue::from_static(encoding.content_type());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// An error from before an actor was reached: JSON, whatever the client's encoding.
+pub(crate) fn gateway_error(error: &ActorError) -> Response {
+    let shown = error.masked();
+    let mut response = Response::new(Body::from(gateway_error_json(&shown)));
+    *response.status_mut() = status(shown.status());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let code = format!("{}.{}", shown.group(), shown.code());
+    if let Ok(code) = HeaderValue::try_from(code) {
+        headers.insert(HeaderName::from_static(headers::ERROR), code);
+    }
+    response
+}
+
+pub(super) fn text(text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+pub(super) fn json(value: &serde_json::Value) -> Response {
+    Json(value).into_response()
+}
+
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Says which actor answered.
+pub(super) fn with_actor(mut response: Response, actor: &ActorRef) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(actor.id().to_string()) {
+        headers.insert(HeaderName::from_static(headers::ACTOR), id);
+    }
+    headers.insert(
+        HeaderName::from_static(headers::ACTOR_GENERATION),
+        HeaderValue::from(actor.generation()),
+    );
+    let key = &actor.address().key;
+    let key = if key.parts().is_empty() {
+        String::new()
+    } else {
+        key.to_string()
+    };
+    // A key may have characters that no header may; then it is left out.
+    if let Ok(key) = HeaderValue::from_maybe_shared(bytes::Bytes::from(key)) {
+        headers.insert(HeaderName::from_static(headers::ACTOR_KEY), key);
+    }
+    response
+}
+
+/// Says which request it answers.
+pub(super) fn with_ray(mut response: Response, ray: Ray) -> Response {
+    if let Ok(ray) = HeaderValue::try_from(ray.0) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(headers::RAY_ID), ray);
+    }
+    response
+}
+
+fn status(code: u16) -> StatusCode {
+    // Authors choose statuses, so one may be none.
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

@@ -1,0 +1,136 @@
+//! Requests to actors over plain HTTP: which endpoint, and what every answer carries.
+
+mod action;
+mod answer;
+mod body;
+
+use actor_core::{
+    ActorError, Value,
+    gateway::{ActorRef, Gateway, error_response},
+    protocol::{
+        Encoding, headers,
+        target::{ActorQuery, Route, Target},
+    },
+};
+use axum::{body::Body, response::Response};
+use http::{Method, StatusCode, request::Parts};
+
+pub(crate) use self::{answer::gateway_error, body::read as read_body};
+use crate::router::Ray;
+
+/// Answers a request for an actor.
+pub(crate) async fn call(
+    gateway: &Gateway,
+    parts: Parts,
+    body: Body,
+    route: Result<Route, ActorError>,
+    ray: Ray,
+) -> Response {
+    let (route, actor) = match find(gateway, route).await {
+        Ok(found) => found,
+        Err(error) => return answer::with_ray(answer::gateway_error(&error), ray),
+    };
+    let response = endpoint(gateway, &actor, &route.path, parts, body).await;
+    answer::with_ray(answer::with_actor(response, &actor), ray)
+}
+
+/// Finds the actor of a route.
+pub(crate) async fn find(
+    gateway: &Gateway,
+    route: Result<Route, ActorError>,
+) -> Result<(Route, ActorRef), ActorError> {
+    let route = route?;
+    if let Target::Query(ActorQuery {
+        region: Some(region),
+        ..
+    }) = &route.target
+    {
+        check_datacenter(region)?;
+    }
+    let actor = gateway.resolve(&route.target).await?;
+    Ok((route, actor))
+}
+
+async fn endpoint(
+    gateway: &Gateway,
+    actor: &ActorRef,
+    path: &str,
+    parts: Parts,
+    body: Body,
+) -> Response {
+    if let Some(name) = path.strip_prefix("/action/")
+        && !name.contains('/')
+    {
+        return action::call(gateway, actor, name, parts, body).await;
+    }
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+    match path {
+        "/" if is_read => answer::text(format!("actor {} is here\n", actor.address())),
+        "/health" if is_read => answer::text("ok"),
+        "/metadata" if is_read => answer::json(&serde_json::json!({
+            "runtime": "actor-axum",
+            "version": env!("CARGO_PKG_VERSION"),
+            "type": "local",
+        })),
+        "/metrics" if is_read => answer::text(format!(
+            "# TYPE actor_awake gauge\nactor_awake {}\n# TYPE actor_generation counter\n\
+             actor_generation {}\n",
+            u8::from(actor.is_awake()),
+            actor.generation(),
+        )),
+        // No actor has a handler of its own for raw requests.
+        _ if path == "/request" || path.starts_with("/request/") => {
+            answer::empty(StatusCode::NOT_FOUND)
+        }
+        _ => {
+            let encoding = encoding(&parts);
+            let error = match path.strip_prefix("/queue/") {
+                Some(name) => no_queue(name),
+                None => no_endpoint(path),
+            };
+            let error = error_response(encoding, &error, Some(&actor.specifier()));
+            answer::encoded(encoding, error)
+        }
+    }
+}
+
+/// What a request is in and its answer will be.
+fn encoding(parts: &Parts) -> Encoding {
+    parts
+        .headers
+        .get(headers::ENCODING)
+        .and_then(|it| it.to_str().ok())
+        .and_then(Encoding::from_name)
+        .unwrap_or_default()
+}
+
+/// Actors run here and nowhere else.
+pub(crate) fn check_datacenter(name: &str) -> Result<(), ActorError> {
+    if name.is_empty() || name == "default" {
+        return Ok(());
+    }
+    let text = format!("there is no datacenter `{name}`, only `default`");
+    Err(ActorError::new("datacenter", "not_found", text)
+        .with_status(400)
+        .public())
+}
+
+/// Sends to queues that do not exist are refused rather than dropped.
+fn no_queue(name: &str) -> ActorError {
+    ActorError::new(
+        "queue",
+        "not_defined",
+        format!("the actor has no queue `{name}`"),
+    )
+}
+
+/// Nothing of the actor's is at `path`.
+pub(crate) fn no_endpoint(path: &str) -> ActorError {
+    let metadata = Value::object([("id", path), ("resource", "route")]);
+    ActorError::new(
+        "actor",
+        "not_found",
+        format!("the actor has nothing at {path}"),
+    )
+    .with_metadata(metadata)
+}

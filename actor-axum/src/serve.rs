@@ -1,0 +1,156 @@
+//! Listening, and stopping in the right order.
+
+use std::{
+    fmt,
+    future::{IntoFuture, Pending, pending},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use actor_core::Registry;
+use axum::{Router, serve::ListenerExt as _};
+use futures_util::future::BoxFuture;
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+/// Serves `app`, and stops the actors of `registry` with it.
+///
+/// It is [`axum::serve`] with three things done that actors want:
+///
+/// - `TCP_NODELAY`, without which a small message may wait for 40 ms;
+/// - handlers and hooks find the client's address as [`ConnectInfo<SocketAddr>`];
+/// - the order of stopping, see [`Serve::with_graceful_shutdown`].
+///
+/// Who serves by other means sets the first with [`tap_io`] and stops with [`Registry::shutdown`].
+///
+/// [`ConnectInfo<SocketAddr>`]: axum::extract::ConnectInfo
+/// [`tap_io`]: axum::serve::ListenerExt::tap_io
+pub fn serve(listener: TcpListener, app: Router, registry: Registry) -> Serve {
+    Serve {
+        listener,
+        app,
+        registry,
+        signal: pending(),
+        deadline: DEADLINE,
+    }
+}
+
+/// A server about to run. Made by [`serve`]; `await` runs it.
+#[must_use = "a server runs when it is awaited"]
+pub struct Serve<F = Pending<()>> {
+    listener: TcpListener,
+    app: Router,
+    registry: Registry,
+    signal: F,
+    deadline: Duration,
+}
+
+impl<F> Serve<F> {
+    /// Stops once `signal` completes:
+    ///
+    /// 1. the actors stop, while new requests are still taken and answered with `actor.stopping`:
+    ///    clients that lose their connection come again and are told to wait, where a refused TCP
+    ///    connection would have them give up;
+    /// 2. clients' sockets are closed, with code 1012 and the reason `actor.stopping`;
+    /// 3. the listener closes, and the requests under way are waited for.
+    ///
+    /// A library owns no signals, so `signal` is the program's: [`tokio::signal`], or anything else.
+    pub fn with_graceful_shutdown<G>(self, signal: G) -> Serve<G>
+    where
+        G: Future<Output = ()> + Send + 'static,
+    {
+        Serve {
+            listener: self.listener,
+            app: self.app,
+            registry: self.registry,
+            signal,
+            deadline: self.deadline,
+        }
+    }
+
+    /// How long stopping may take in all, after which the server returns whatever still runs.
+    /// Default: 30 s, twice the time that actors have to go to sleep.
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl<F> IntoFuture for Serve<F>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = BoxFuture<'static, io::Result<()>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<F> Serve<F>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    async fn run(self) -> io::Result<()> {
+        let Self {
+            listener,
+            app,
+            registry,
+            signal,
+            deadline,
+        } = self;
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
+            }
+        });
+        let (stopping, stops) = oneshot::channel();
+        let stop = async move {
+            signal.await;
+            let until = Instant::now() + deadline;
+            // The server may be gone; then nobody waits for the deadline.
+            let _ = stopping.send(until);
+            if timeout_at(until, registry.shutdown()).await.is_err() {
+                tracing::warn!(?deadline, "actors did not stop in time");
+            }
+        };
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, app).with_graceful_shutdown(stop);
+        let overdue = async {
+            match stops.await {
+                Ok(until) => sleep_until(until).await,
+                Err(_) => pending().await,
+            }
+        };
+        tokio::select! {
+            served = serving.into_future() => served,
+            () = overdue => Ok(()),
+        }
+    }
+}
+
+impl<F> fmt::Debug for Serve<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("registry", &self.registry)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,0 +1,130 @@
+//! From an upgrade to an open connection, or to a refusal that the client can read.
+
+use std::sync::Arc;
+
+use actor_core::{
+    ActorError, Value,
+    connection::{CloseFrame, Frame},
+    gateway::{ConnectRequest, Socket, close_with, refusal},
+    protocol::{Encoding, headers::Subprotocols, target::Route},
+};
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+
+use super::{offered, pump::Line, stream::Stream};
+use crate::{
+    http::{find, no_endpoint},
+    router::{Door, Ray},
+};
+
+/// Why no connection was opened, as the client is told.
+struct Refused {
+    frame: Option<Frame>,
+    close: CloseFrame,
+}
+
+impl Refused {
+    /// By an actor or its hooks.
+    fn by_actor(encoding: Encoding, error: &ActorError) -> Self {
+        let (frame, close) = refusal(encoding, error);
+        Self {
+            frame: Some(frame),
+            close,
+        }
+    }
+
+    /// Before an actor was reached; the reason then names the request.
+    fn by_gateway(encoding: Encoding, error: &ActorError, ray: &Ray) -> Self {
+        let (frame, mut close) = refusal(encoding, &error.masked());
+        close.reason.push('#');
+        close.reason.push_str(&ray.0);
+        Self {
+            frame: Some(frame),
+            close: CloseFrame::new(close.code, close.reason),
+        }
+    }
+}
+
+/// Opens the connection that a client asks for. `None` when there is nothing left to do.
+pub(super) async fn open(
+    door: Arc<Door>,
+    on_upgrade: OnUpgrade,
+    parts: Parts,
+    route: Result<Route, ActorError>,
+    ray: Ray,
+) -> Option<Line> {
+    let io = match on_upgrade.await {
+        Ok(io) => io,
+        Err(error) => {
+            tracing::debug!(%error, "a client left during its upgrade");
+            return None;
+        }
+    };
+    match connect(&door, parts, route, &ray).await {
+        Ok(socket) => {
+            let mut stream = Stream::new(io, socket.actor().options().max_incoming);
+            stream.greet(socket.init());
+            Some(Line::new(stream, socket))
+        }
+        Err(refused) => {
+            tracing::debug!(
+                reason = refused.close.reason,
+                ray = ray.0,
+                "a connection is refused"
+            );
+            let mut stream = Stream::new(io, 0);
+            if let Some(frame) = refused.frame {
+                stream.greet(frame);
+            }
+            stream.close(refused.close).await;
+            None
+        }
+    }
+}
+
+async fn connect(
+    door: &Door,
+    parts: Parts,
+    route: Result<Route, ActorError>,
+    ray: &Ray,
+) -> Result<Socket, Refused> {
+    let encoding = encoding(&parts)?;
+    let offered = Subprotocols::parse(offered(&parts.headers))
+        .map_err(|error| Refused::by_actor(encoding, &error.into()))?;
+    let (route, actor) = find(&door.gateway, route)
+        .await
+        .map_err(|error| Refused::by_gateway(encoding, &error, ray))?;
+    match route.path.as_str() {
+        "/connect" => {}
+        // The close is clearer than a socket on which nobody ever speaks.
+        path if path == "/websocket" || path.starts_with("/websocket/") => {
+            let close = CloseFrame::new(1011, "actor.websocket_not_defined");
+            return Err(Refused { frame: None, close });
+        }
+        path => {
+            let close = close_with(&no_endpoint(path));
+            return Err(Refused { frame: None, close });
+        }
+    }
+    let request = ConnectRequest {
+        encoding,
+        params: offered.conn_params.unwrap_or(Value::Undefined),
+        request: Some(parts),
+    };
+    let socket = door.gateway.connect(&actor, request).await;
+    socket.map_err(|error| Refused::by_actor(encoding, &error))
+}
+
+/// The encoding among the subprotocols. Read apart from the others, so that an error in those can be
+/// told.
+fn encoding(parts: &Parts) -> Result<Encoding, Refused> {
+    let mut tokens = offered(&parts.headers).flat_map(|it| it.split(','));
+    let name = tokens.find_map(|it| it.trim().strip_prefix("rivet_encoding."));
+    match name {
+        None => Ok(Encoding::default()),
+        Some(name) => Encoding::from_name(name).ok_or_else(|| Refused {
+            frame: None,
+            close: CloseFrame::new(1003, "actor.unsupported_websocket_encoding"),
+        }),
+    }
+}

@@ -1,0 +1,151 @@
+//! Two directions in one task: from the client to the actor, from the outbox to the client. It holds
+//! next to nothing while both are quiet.
+
+use std::{
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actor_core::{
+    connection::{CloseFrame, Delivery},
+    gateway::Socket,
+};
+use futures_util::future::poll_fn;
+use tokio::time::{Sleep, sleep};
+
+use super::stream::{Incoming, Stream};
+
+/// A client's connection: the socket on the wire and the one at the actor.
+pub(super) struct Line {
+    stream: Stream,
+    socket: Socket,
+    /// Until when a client that does not read may still take what waits for it.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// How a line ends.
+enum End {
+    /// The client closed, and is to be answered.
+    Client,
+    /// The actor's side closes.
+    Server(CloseFrame),
+    /// The client sent what cannot be read.
+    Broken(CloseFrame),
+    /// The connection has gone.
+    Gone,
+}
+
+impl Line {
+    pub(super) fn new(stream: Stream, socket: Socket) -> Self {
+        Self {
+            stream,
+            socket,
+            patience: None,
+        }
+    }
+
+    /// Carries frames both ways until either side closes.
+    pub(super) async fn run(mut self) {
+        let end = self.carry().await;
+        // Whoever left has left: the actor is told before the goodbyes.
+        let Self { stream, socket, .. } = self;
+        drop(socket);
+        // Boxed, so that a line that is open has no room for it.
+        match end {
+            End::Client => Box::pin(stream.close_answered()).await,
+            End::Server(frame) => Box::pin(stream.close(frame)).await,
+            End::Broken(frame) => Box::pin(stream.close_unread(frame)).await,
+            End::Gone => {}
+        }
+    }
+
+    async fn carry(&mut self) -> End {
+        loop {
+            let message = match poll_fn(|cx| self.poll(cx)).await {
+                Ok(message) => message,
+                Err(end) => return end,
+            };
+            let Self {
+                stream,
+                socket,
+                patience,
+            } = self;
+            let mut receiving = pin!(socket.receive(&message));
+            // While the actor's mailbox is full the client is not read, but it is written to.
+            let received = poll_fn(|cx| {
+                if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
+                    return Poll::Ready(received.map_err(End::Server));
+                }
+                poll_send(stream, socket, patience, cx).map(Err)
+            });
+            if let Err(end) = received.await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for a message from the client; sends meanwhile.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<bytes::Bytes, End>> {
+        if let Poll::Ready(end) = poll_send(&mut self.stream, &self.socket, &mut self.patience, cx)
+        {
+            return Poll::Ready(Err(end));
+        }
+        self.stream.poll_next(cx).map(|incoming| match incoming {
+            Incoming::Message(message) => Ok(message),
+            Incoming::Close => Err(End::Client),
+            Incoming::Broken(frame) => Err(End::Broken(frame)),
+            Incoming::Gone => Err(End::Gone),
+        })
+    }
+}
+
+/// Sends what waits in the outbox, as far as the client takes it. Ready at the end only.
+fn poll_send(
+    stream: &mut Stream,
+    socket: &Socket,
+    patience: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    loop {
+        while !stream.is_full() {
+            match socket.poll_next(cx) {
+                Poll::Ready(Some(Delivery::Frame(frame))) => {
+                    if stream.send(cx, frame).is_err() {
+                        return Poll::Ready(End::Gone);
+                    }
+                }
+                Poll::Ready(Some(Delivery::Close(frame))) => {
+                    return Poll::Ready(End::Server(frame));
+                }
+                Poll::Ready(None) => return Poll::Ready(End::Gone),
+                Poll::Pending => break,
+            }
+        }
+        if !stream.is_dirty() {
+            return Poll::Pending;
+        }
+        match stream.poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),
+            Poll::Pending => return poll_patience(socket, patience, cx),
+        }
+    }
+}
+
+/// A client that does not read is waited for, unless its connection is to be closed: then not for
+/// long.
+fn poll_patience(
+    socket: &Socket,
+    patience: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    if socket.poll_closing(cx).is_pending() {
+        return Poll::Pending;
+    }
+    let sleep = patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+    sleep.as_mut().poll(cx).map(|()| End::Gone)
+}
+
+/// How long a client may take to read what was sent before a close.
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,304 @@
+//! WebSocket messages over an upgraded connection. Next to nothing is kept while it is idle: no task
+//! of its own, no large buffer.
+
+use std::{
+    io::{self, Read, Write},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use actor_core::connection::{CloseFrame, Frame};
+use bytes::Bytes;
+use futures_util::future::poll_fn;
+use hyper::{
+    rt::{Read as _, ReadBuf, Write as _},
+    upgrade::Upgraded,
+};
+use tokio::time::timeout;
+use tungstenite::{
+    Error, Message,
+    error::{CapacityError, ProtocolError},
+    protocol::{
+        Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            Frame as WireFrame,
+            coding::{Data, OpCode},
+        },
+    },
+};
+
+/// A client's end of the line.
+pub(super) struct Stream {
+    io: Upgraded,
+    frames: WebSocketContext,
+    /// What is left of a message that goes out in parts.
+    rest: Option<Rest>,
+    /// Bytes handed over since the last flush.
+    unflushed: usize,
+}
+
+/// What comes from a client.
+pub(super) enum Incoming {
+    Message(Bytes),
+    /// The client closes, and is about to be answered.
+    Close,
+    /// What came is not a message; nothing more can be read.
+    Broken(CloseFrame),
+    /// The connection has gone.
+    Gone,
+}
+
+/// The connection has gone.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+struct Rest {
+    bytes: Bytes,
+    kind: Data,
+}
+
+impl Stream {
+    /// Speaks WebSocket over `io`. A message of more than `max_incoming` bytes is not read.
+    pub(super) fn new(io: Upgraded, max_incoming: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_message_size(Some(max_incoming))
+            .max_frame_size(Some(max_incoming));
+        Self {
+            io,
+            frames: WebSocketContext::new(Role::Server, Some(config)),
+            rest: None,
+            unflushed: 0,
+        }
+    }
+
+    /// Takes the first frame, before there is a task to send it.
+    pub(super) fn greet(&mut self, frame: Frame) {
+        // It waits for the first flush, whatever happens to it here.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let _ = self.send(&mut cx, frame);
+    }
+
+    /// Takes a frame, which goes out with the next flush at the latest.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, frame: Frame) -> Result<(), Gone> {
+        let kind = if frame.text { Data::Text } else { Data::Binary };
+        self.unflushed += frame.bytes.len().max(1);
+        self.rest = Some(Rest {
+            bytes: frame.bytes,
+            kind,
+        });
+        self.send_part(cx)
+    }
+
+    /// Whether enough waits that it is better flushed before more is sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.rest.is_some() || WRITE_BUFFER <= self.unflushed
+    }
+
+    /// Whether anything waits for a flush.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.unflushed != 0
+    }
+
+    /// Hands over the next part. In parts, since the writer keeps a buffer of the largest one.
+    fn send_part(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        let Some(mut rest) = self.rest.take() else {
+            return Ok(());
+        };
+        let part = rest.bytes.split_to(rest.bytes.len().min(LARGEST_PART));
+        let is_last = rest.bytes.is_empty();
+        let frame = WireFrame::message(part, OpCode::Data(rest.kind), is_last);
+        if !is_last {
+            rest.kind = Data::Continue;
+            self.rest = Some(rest);
+        }
+        let mut now = Now {
+            io: &mut self.io,
+            cx,
+        };
+        match self.frames.write(&mut now, Message::Frame(frame)) {
+            Ok(()) => Ok(()),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(Gone),
+        }
+    }
+
+    /// Waits until everything is sent.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        loop {
+            let mut now = Now {
+                io: &mut self.io,
+                cx,
+            };
+            match self.frames.flush(&mut now) {
+                Ok(()) if self.rest.is_some() => self.send_part(cx)?,
+                Ok(()) => {
+                    self.unflushed = 0;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Pending;
+                }
+                Err(_) => return Poll::Ready(Err(Gone)),
+            }
+        }
+    }
+
+    /// Waits for a message. Pings are answered on the way.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            let mut now = Now {
+                io: &mut self.io,
+                cx,
+            };
+            let incoming = match self.frames.read(&mut now) {
+                Ok(Message::Text(text)) => Incoming::Message(text.into()),
+                Ok(Message::Binary(bytes)) => Incoming::Message(bytes),
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Close(_)) => Incoming::Close,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Pending;
+                }
+                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                    Incoming::Broken(CloseFrame::new(1011, "message.incoming_too_long"))
+                }
+                Err(Error::Utf8(_)) => {
+                    Incoming::Broken(CloseFrame::new(1007, "message.invalid_utf8"))
+                }
+                Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Incoming::Gone,
+                Err(Error::Protocol(_)) => {
+                    Incoming::Broken(CloseFrame::new(1002, "ws.protocol_error"))
+                }
+                Err(_) => Incoming::Gone,
+            };
+            return Poll::Ready(incoming);
+        }
+    }
+
+    /// Sends what waits, closes, and waits a moment for the client to do the same.
+    pub(super) async fn close(mut self, frame: CloseFrame) {
+        let handshake = async {
+            self.send_close(frame).await?;
+            loop {
+                match poll_fn(|cx| self.poll_next(cx)).await {
+                    // What the client said before it knew is not heard.
+                    Incoming::Message(_) | Incoming::Close => {}
+                    Incoming::Broken(_) | Incoming::Gone => return Err(Gone),
+                }
+            }
+        };
+        let _: Result<Result<(), Gone>, _> = timeout(CLOSE_GRACE, handshake).await;
+        self.hang_up().await;
+    }
+
+    /// As [`close`](Self::close), for a client that sent what cannot be read.
+    pub(super) async fn close_unread(mut self, frame: CloseFrame) {
+        let handshake = async {
+            self.send_close(frame).await?;
+            poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx))
+                .await
+                .map_err(|_| Gone)?;
+            // A connection that goes with bytes unread takes the close frame with it.
+            let mut left = SKIPPED_BYTES;
+            while left != 0 {
+                let read = poll_fn(|cx| self.poll_skip(cx)).await?;
+                if read == 0 {
+                    break;
+                }
+                left = left.saturating_sub(read);
+            }
+            Ok::<(), Gone>(())
+        };
+        let _ = timeout(CLOSE_GRACE, handshake).await;
+    }
+
+    /// Sends the answer to a client's close.
+    pub(super) async fn close_answered(mut self) {
+        // The answer is flushed as a read that ends with the connection closed.
+        let answer = poll_fn(|cx| self.poll_next(cx));
+        let _ = timeout(CLOSE_GRACE, answer).await;
+        self.hang_up().await;
+    }
+
+    async fn send_close(&mut self, frame: CloseFrame) -> Result<(), Gone> {
+        poll_fn(|cx| self.poll_flush(cx)).await?;
+        let mut frame = Some(tungstenite::protocol::CloseFrame {
+            code: frame.code.into(),
+            reason: frame.reason.into(),
+        });
+        poll_fn(|cx| {
+            if let Some(frame) = frame.take() {
+                let mut now = Now {
+                    io: &mut self.io,
+                    cx,
+                };
+                match self.frames.close(&mut now, Some(frame)) {
+                    Ok(()) => {}
+                    Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return Poll::Ready(Err(Gone)),
+                }
+            }
+            self.poll_flush(cx)
+        })
+        .await
+    }
+
+    async fn hang_up(mut self) {
+        let shutdown = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx));
+        // The client may have hung up first.
+        let _ = timeout(CLOSE_GRACE, shutdown).await;
+    }
+
+    /// Reads and forgets.
+    fn poll_skip(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Gone>> {
+        let mut skipped = [0; 4096];
+        let mut buf = ReadBuf::new(&mut skipped);
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()));
+        Poll::Ready(read.map(|()| buf.filled().len()).map_err(|_| Gone))
+    }
+}
+
+/// A connection during one poll, as [`std::io`] knows it.
+struct Now<'a, 'b> {
+    io: &'a mut Upgraded,
+    cx: &'a mut Context<'b>,
+}
+
+impl Read for Now<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(into);
+        match Pin::new(&mut *self.io).poll_read(self.cx, buf.unfilled()) {
+            Poll::Ready(read) => read.map(|()| buf.filled().len()),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Now<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match Pin::new(&mut *self.io).poll_write(self.cx, bytes) {
+            Poll::Ready(written) => written,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match Pin::new(&mut *self.io).poll_flush(self.cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// How many bytes are read at a time, and kept by an idle socket.
+const READ_BUFFER: usize = 1024;
+/// How many bytes are gathered before they are written.
+const WRITE_BUFFER: usize = 8 * 1024;
+/// Most bytes of one frame.
+const LARGEST_PART: usize = 16 * 1024;
+/// How long a client may take to close.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// Most bytes that are read and forgotten of a message that is too long.
+const SKIPPED_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,350 @@
+//! What `actor-macros` expands to calls of. Not public API: no semver promise.
+
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    missing_debug_implementations,
+    reason = "only macros call this"
+)]
+
+use std::marker::PhantomData;
+pub use std::{
+    convert::{From, Infallible},
+    default::Default,
+    ops::Deref,
+    option::Option,
+    primitive::{str, u8, u32, usize},
+    result::Result,
+    string::{String, ToString},
+    time::Duration,
+    unreachable,
+    vec::Vec,
+};
+
+pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
+
+pub use crate::{
+    actor::{
+        Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
+        ReplySlot, StateError, TaskCtx, WireReply, decode_state, encode_state,
+    },
+    config::{ActorOptions, Durability},
+    error::{ActorError, CallError, IntoActorError},
+    gateway::{ActorHandle, Handled},
+    protocol::Args,
+    value::{Value, ValueError},
+};
+
+/// What an action takes and gives back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot cross an action boundary",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
+)]
+pub trait Wire: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Wire for T {}
+
+/// Of `Result<T, E>`, what an action that may fail returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is named like `Result` but is not one",
+    note = "an action's return type named `Result`, or `..Result<..>`, has to be a `std::result::Result`"
+)]
+pub trait Fallible {
+    type Ok;
+    type Err;
+    fn into_result(self) -> Result<Self::Ok, Self::Err>;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// Whether a type is a `Result`, whatever it is called: the constant of the impl comes before that of
+/// the trait.
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T, E> Probe<Result<T, E>> {
+    pub const IS_RESULT: bool = true;
+}
+
+/// See [`Probe`].
+pub trait Otherwise {
+    const IS_RESULT: bool = false;
+}
+
+impl<T> Otherwise for Probe<T> {}
+
+/// Fails the build when an action's answer is a `Result` without being called one.
+pub const fn assert_plain(is_result: bool) {
+    assert!(
+        !is_result,
+        "this is a `Result` under another name: write it `Result<T, E>`"
+    );
+}
+
+/// What the handle's method of an action that returns `R` gives back.
+pub type CallResult<R> = Result<<R as Fallible>::Ok, CallError<<R as Fallible>::Err>>;
+
+/// What a hook may return: its value, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "this hook gives back `{T}`, or a `Result` of it, not `{Self}`",
+    note = "the error of a `Result` derives `actor_core::ActionError`, or is `actor_core::ActorError`"
+)]
+pub trait HookOutcome<T> {
+    fn into_outcome(self) -> Result<T, ActorError>;
+}
+
+impl<T> HookOutcome<T> for T {
+    fn into_outcome(self) -> Result<T, ActorError> {
+        Ok(self)
+    }
+}
+
+impl<T, E: IntoActorError> HookOutcome<T> for Result<T, E> {
+    fn into_outcome(self) -> Result<T, ActorError> {
+        self.map_err(|it| it.to_actor_error())
+    }
+}
+
+/// Next argument of a client's call.
+pub fn take<T: Wire>(args: &mut Args, name: &str) -> Result<T, ActorError> {
+    args.take(name)
+}
+
+/// Next argument of a client's call, `default` when the client leaves it out.
+pub fn take_or<T: Wire>(
+    args: &mut Args,
+    name: &str,
+    default: impl FnOnce() -> T,
+) -> Result<T, ActorError> {
+    Ok(args.take::<Option<T>>(name)?.unwrap_or_else(default))
+}
+
+/// Refuses arguments nobody takes.
+pub fn finish(args: &Args) -> Result<(), ActorError> {
+    args.finish()
+}
+
+/// The arguments of a call, which a handler takes once.
+pub fn args<T>(args: &mut Option<T>) -> T {
+    args.take().expect("a call runs once")
+}
+
+/// Answers an action that cannot fail.
+pub fn reply<T: Wire>(reply: &mut Reply<T, Infallible>, value: T) {
+    reply.fill(Ok(value));
+}
+
+/// Answers an action that may fail.
+pub fn reply_result<T: Wire, E: IntoActorError>(reply: &mut Reply<T, E>, value: Result<T, E>) {
+    reply.fill(value);
+}
+
+/// Answers a hook.
+pub fn reply_hook<T, O: HookOutcome<T>>(reply: &mut Reply<T, ActorError>, value: O) {
+    reply.fill_hook(value.into_outcome());
+}
+
+/// What `on_create` made.
+pub fn outcome<T, O: HookOutcome<T>>(made: O) -> Result<T, ActorError> {
+    made.into_outcome()
+}
+
+/// A context or connection as the type that a handler names.
+pub fn lend<As: Lent<Given>, Given>(given: &Given) -> &As {
+    As::lent(given)
+}
+
+/// `Self` is what a handler is lent; there is no other choice than `Given`.
+#[diagnostic::on_unimplemented(
+    message = "this handler is lent `&{Given}`, not `&{Self}`",
+    note = "with `self` it is lent `&Ctx<Self>`, without `self` it is lent `&TaskCtx<Self>`",
+    note = "arguments are taken by value"
+)]
+pub trait Lent<Given> {
+    fn lent(given: &Given) -> &Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> Lent<T> for T {
+    fn lent(given: &T) -> &T {
+        given
+    }
+}
+
+/// The number of an action comes from the actor's own table.
+pub fn no_such_action() -> ActorError {
+    ActorError::new("actor", "action_not_found", "no action has this number")
+}
+
+/// Takes the reply of a client's call into a [`Reply`] of the action's types.
+pub fn wire_reply<T, E>(reply: &mut Option<WireReply>) -> Reply<T, E> {
+    Reply::client(reply)
+}
+
+/// An actor without `on_create`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `#[on_create]` and no `Default`",
+    note = "write `#[on_create] async fn create(ctx: &Ctx<Self>, input: ..) -> Self`, or derive `Default`"
+)]
+pub trait DefaultState: Sized {
+    fn default_state() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> DefaultState for T {
+    fn default_state() -> Self {
+        T::default()
+    }
+}
+
+/// A transient field, each time the actor wakes.
+pub fn transient<T: Transient>() -> T {
+    T::at_first()
+}
+
+/// What a transient field can be.
+#[diagnostic::on_unimplemented(
+    message = "nothing says what a transient `{Self}` is when the actor wakes",
+    note = "implement `Default` for it"
+)]
+pub trait Transient: Sized {
+    fn at_first() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> Transient for T {
+    fn at_first() -> Self {
+        T::default()
+    }
+}
+
+/// An actor without `on_before_connect`.
+#[diagnostic::on_unimplemented(
+    message = "connections have the state `{Self}`, and nothing says what it is at first",
+    note = "write `#[on_before_connect] async fn admit(&self, params: ..) -> {Self}`, or derive `Default` for `{Self}`"
+)]
+pub trait DefaultConnState: Sized {
+    fn default_conn_state() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> DefaultConnState for T {
+    fn default_conn_state() -> Self {
+        T::default()
+    }
+}
+
+/// The default state of connections is asked for only where there is no `on_before_connect`.
+pub fn has_before_connect() -> ! {
+    unreachable!("`on_before_connect` gives connections their state")
+}
+
+/// The wire name of an action under `rename`.
+pub const fn pick(
+    rename: RenameAll,
+    camel: &'static str,
+    snake: &'static str,
+    pascal: &'static str,
+    kebab: &'static str,
+) -> &'static str {
+    match rename {
+        RenameAll::CamelCase => camel,
+        RenameAll::SnakeCase => snake,
+        RenameAll::PascalCase => pascal,
+        RenameAll::KebabCase => kebab,
+    }
+}
+
+/// Fails the build when two actions have one name.
+pub const fn assert_distinct(left: &str, right: &str) {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let mut same = left.len() == right.len();
+    let mut at = 0;
+    while same && at < left.len() {
+        same = left[at] == right[at];
+        at += 1;
+    }
+    assert!(
+        !same,
+        "two actions have this name: clients cannot tell them apart"
+    );
+}
+
+/// An arm that the receiver of the call rules out.
+pub fn wrong_receiver() -> ! {
+    unreachable!("the cell runs each call by its handler's receiver")
+}
+
+/// What can be an argument of an event, or tell a client about an error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to clients",
+    note = "derive `serde::Serialize` for it"
+)]
+pub trait Told: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> Told for T {}
+
+/// One argument of an event.
+pub fn event_arg<T: Told + ?Sized>(arg: &T) -> Result<Value, ValueError> {
+    Value::from_serialize(arg)
+}
+
+/// All arguments of an event.
+pub fn event_args<const N: usize>(args: [Value; N]) -> Result<Value, ValueError> {
+    Ok(Value::Array(args.into()))
+}
+
+/// An error that clients read has a text.
+#[diagnostic::on_unimplemented(
+    message = "clients read what `{Self}` says, and it says nothing",
+    note = "derive `thiserror::Error` for it, or implement `Display`"
+)]
+pub trait Says: ToString {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToString> Says for T {}
+
+/// An error that clients read.
+pub fn public_error<E: Says>(error: &E, group: &'static str, code: &'static str) -> ActorError {
+    ActorError::new(group, code, error.to_string()).public()
+}
+
+/// An error that is hidden from clients has its causes told in the log.
+#[diagnostic::on_unimplemented(
+    message = "the log is told of `{Self}` and its causes, so it has to be an error",
+    note = "derive `thiserror::Error` for it, or implement `std::error::Error`"
+)]
+pub trait Logged: std::error::Error {}
+
+#[diagnostic::do_not_recommend]
+impl<T: std::error::Error> Logged for T {}
+
+/// An error for the log, with its causes: clients are told that something failed.
+pub fn hidden_error<E: Logged>(error: &E) -> ActorError {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        message = format!("{message}: {it}");
+        cause = it.source();
+    }
+    ActorError::internal(message)
+}
+
+/// `error` with metadata, as far as that can be written.
+pub fn with_metadata<T: Told + ?Sized>(error: ActorError, metadata: &T) -> ActorError {
+    match Value::from_serialize(metadata) {
+        Ok(metadata) => error.with_metadata(metadata),
+        Err(cause) => {
+            tracing::error!(%error, %cause, "metadata does not serialize");
+            error
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One connection as an author sees it: who it is, what is remembered of it, how to reach it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::{
+    ActorType, Event,
+    hub::{Hub, Origin, Output},
+};
+use crate::{
+    connection::{CloseFrame, Outbox},
+    id::ConnId,
+    protocol,
+    value::Value,
+};
+
+/// A client's connection, from just before `on_connect` until `on_disconnect` has returned.
+///
+/// It outlives sleeps: id, params, state and subscriptions are the same after a wake (P4). Cloning
+/// is cheap; all clones are the same connection.
+pub struct Conn<A: ActorType> {
+    pub(super) inner: Arc<Inner<A>>,
+    pub(super) hub: Arc<Hub<A>>,
+    pub(super) origin: Origin,
+}
+
+/// What there is of a connection; the table holds it, [`Conn`] lends it out.
+pub(crate) struct Inner<A: ActorType> {
+    pub(crate) id: ConnId,
+    pub(crate) params: A::Params,
+    pub(crate) transport: Transport,
+    pub(crate) listener: Listener<A>,
+    pub(crate) request: Option<Arc<http::request::Parts>>,
+    pub(super) state: Mutex<A::ConnState>,
+}
+
+impl<A: ActorType> Inner<A> {
+    pub(crate) fn new(
+        id: ConnId,
+        params: A::Params,
+        state: A::ConnState,
+        transport: Transport,
+        listener: Listener<A>,
+    ) -> Self {
+        Self {
+            id,
+            params,
+            transport,
+            listener,
+            request: None,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn lock_state(&self) -> MutexGuard<'_, A::ConnState> {
+        // A closure that panicked may have left the state half-changed; the cell then reloads it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a client is connected, and so whether the connection outlives a sleep (C5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Transport {
+    /// A `/connect` socket: always hibernatable.
+    Socket,
+    /// One HTTP call: gone with its answer (C4).
+    Http,
+    /// A connection from inside the process: hibernatable too.
+    Local,
+}
+
+impl Transport {
+    pub(crate) fn is_hibernatable(self) -> bool {
+        match self {
+            Self::Socket | Self::Local => true,
+            Self::Http => false,
+        }
+    }
+}
+
+/// Who hears a connection's events.
+pub(crate) enum Listener<A: ActorType> {
+    Wire(Arc<Outbox>),
+    Local(Arc<LocalQueue<A>>),
+    Nobody,
+}
+
+impl<A: ActorType> Clone for Listener<A> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Wire(outbox) => Self::Wire(Arc::clone(outbox)),
+            Self::Local(queue) => Self::Local(Arc::clone(queue)),
+            Self::Nobody => Self::Nobody,
+        }
+    }
+}
+
+impl<A: ActorType> Listener<A> {
+    pub(crate) fn close(&self, frame: CloseFrame) {
+        match self {
+            Self::Wire(outbox) => outbox.close(frame),
+            Self::Local(queue) => queue.close(),
+            Self::Nobody => {}
+        }
+    }
+}
+
+/// Typed events on their way to a listener in this process. A listener that does not read loses the
+/// queue, not the actor (P6).
+pub(crate) struct LocalQueue<A: ActorType> {
+    sender: Mutex<Option<mpsc::Sender<Arc<A::Event>>>>,
+}
+
+impl<A: ActorType> LocalQueue<A> {
+    pub(crate) fn new(sender: mpsc::Sender<Arc<A::Event>>) -> Self {
+        Self {
+            sender: Mutex::new(Some(sender)),
+        }
+    }
+
+    pub(crate) fn push(&self, event: Arc<A::Event>) {
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if sender
+            .as_ref()
+            .is_some_and(|it| it.try_send(event).is_err())
+        {
+            *sender = None;
+        }
+    }
+
+    /// Whether somebody may still read.
+    pub(crate) fn is_open(&self) -> bool {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().is_some_and(|it| !it.is_closed())
+    }
+
+    pub(crate) fn close(&self) {
+        *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl<A: ActorType> Conn<A> {
+    /// The connection's id, the same through every sleep.
+    #[must_use]
+    pub fn id(&self) -> ConnId {
+        self.inner.id
+    }
+
+    /// What the client said about itself when it connected. Never changes (C1).
+    #[must_use]
+    pub fn params(&self) -> &A::Params {
+        &self.inner.params
+    }
+
+    /// Reads what the actor remembers of this connection.
+    ///
+    /// # Panics
+    ///
+    /// When called inside another [`read`](Self::read) or [`write`](Self::write) of the same
+    /// connection, or deadlocks.
+    pub fn read<T>(&self, read: impl FnOnce(&A::ConnState) -> T) -> T {
+        read(&self.inner.lock_state())
+    }
+
+    /// Changes what the actor remembers of this connection. It is saved with the actor's next
+    /// commit, in the same batch as the state (P3).
+    ///
+    /// # Panics
+    ///
+    /// When called inside another [`read`](Self::read) or [`write`](Self::write) of the same
+    /// connection, or deadlocks.
+    pub fn write<T>(&self, write: impl FnOnce(&mut A::ConnState) -> T) -> T {
+        let out = write(&mut self.inner.lock_state());
+        if self.is_hibernatable() {
+            self.hub.table().mark_dirty(self.inner.id);
+            self.hub.touch(self.origin);
+        }
+        out
+    }
+
+    /// Whether the connection outlives a sleep: sockets and connections from inside the process do,
+    /// single HTTP calls do not.
+    #[must_use]
+    pub fn is_hibernatable(&self) -> bool {
+        self.inner.transport.is_hibernatable()
+    }
+
+    /// The request that opened the connection, with what the app's layers put into its extensions.
+    /// `None` for connections from inside the process, and after the actor has slept.
+    #[must_use]
+    pub fn request(&self) -> Option<&http::request::Parts> {
+        self.inner.request.as_deref()
+    }
+
+    /// Sends an event to this connection, whether it subscribed to it or not (C6).
+    pub fn send(&self, event: A::Event) {
+        match &self.inner.listener {
+            Listener::Wire(outbox) => match event.args() {
+                Ok(args) => self.send_frame(outbox, event.name(), &args),
+                Err(error) => {
+                    tracing::error!(event = event.name(), %error, "an event does not serialize");
+                }
+            },
+            Listener::Local(queue) => self.hub.emit(
+                self.origin,
+                Output::Event {
+                    wire: Vec::new(),
+                    local: vec![Arc::clone(queue)],
+                    event: Some(Arc::new(event)),
+                },
+            ),
+            Listener::Nobody => {}
+        }
+    }
+
+    /// Sends an event by name. `args` is a tuple with one element for each argument of the client's
+    /// listener. Connections from inside the process hear typed events only.
+    pub fn send_named(&self, name: &str, args: impl Serialize) {
+        if let Listener::Wire(outbox) = &self.inner.listener {
+            match Value::from_serialize(&args) {
+                Ok(args) => self.send_frame(outbox, name, &as_arguments(args)),
+                Err(error) => tracing::error!(event = name, %error, "an event does not serialize"),
+            }
+        }
+    }
+
+    /// Closes the connection: its socket with code 1000 and `reason`, once everything sent before is
+    /// delivered. It leaves the list at the end of the turn, then `on_disconnect` runs (C7).
+    pub fn disconnect(&self, reason: impl Into<String>) {
+        let close = CloseFrame::new(1000, reason);
+        self.hub.emit(
+            self.origin,
+            Output::Disconnect {
+                conn: self.inner.id,
+                close,
+            },
+        );
+    }
+
+    fn send_frame(&self, outbox: &Arc<Outbox>, name: &str, args: &Value) {
+        let frame = protocol::encode_event(outbox.encoding(), name, args);
+        let wire = vec![(Arc::clone(outbox), frame)];
+        self.hub.emit(
+            self.origin,
+            Output::Event {
+                wire,
+                local: Vec::new(),
+                event: None,
+            },
+        );
+    }
+}
+
+/// A tuple is the list of arguments; anything else is one argument.
+pub(super) fn as_arguments(args: Value) -> Value {
+    match args {
+        Value::Array(_) => args,
+        Value::Undefined => Value::Array(Vec::new()),
+        one => Value::Array(vec![one]),
+    }
+}
+
+impl<A: ActorType> Clone for Conn<A> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            hub: Arc::clone(&self.hub),
+            origin: self.origin,
+        }
+    }
+}
+
+impl<A: ActorType> fmt::Debug for Conn<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn")
+            .field("id", &self.inner.id)
+            .finish_non_exhaustive()
+    }
+}

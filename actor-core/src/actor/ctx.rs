@@ -1,0 +1,142 @@
+//! What a handler that borrows the state is given beside it: doors to the rooms, no logic.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    ActorType,
+    conn::{Conn, Inner, as_arguments},
+    hub::{Hub, Origin, Output},
+};
+use crate::{
+    clock::Timestamp,
+    error::ActorError,
+    id::{ActorId, ConnId, Generation},
+    key::ActorKey,
+    value::Value,
+};
+
+/// The surroundings of one turn: who calls, who listens, which actor this is.
+///
+/// Outputs of a `&mut self` handler (events, disconnects, `sleep`) count only if it returns; when it
+/// panics or times out they never happened.
+pub struct Ctx<A: ActorType> {
+    pub(crate) hub: Arc<Hub<A>>,
+    pub(crate) caller: Option<Arc<Inner<A>>>,
+    pub(crate) request: Option<Arc<http::request::Parts>>,
+    pub(crate) origin: Origin,
+}
+
+impl<A: ActorType> Ctx<A> {
+    /// This actor's id.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.hub.about.id
+    }
+
+    /// This actor's key.
+    #[must_use]
+    pub fn key(&self) -> &ActorKey {
+        &self.hub.about.address.key
+    }
+
+    /// This actor's type, as clients call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.hub.about.address.name
+    }
+
+    /// Which life of the actor this is (K6).
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation::from_number(self.hub.about.generation())
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.hub.clock.now()
+    }
+
+    /// 128 random bits, from the registry's own source: tests decide what they are.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        self.hub.entropy.random()
+    }
+
+    /// The connection that called, `None` for a call through a handle.
+    #[must_use]
+    pub fn conn(&self) -> Option<Conn<A>> {
+        self.caller
+            .as_ref()
+            .map(|it| self.hub.lend(it, self.origin))
+    }
+
+    /// The connection that called.
+    ///
+    /// # Errors
+    ///
+    /// `actor.no_connection` for a call through a handle, which belongs to no connection.
+    pub fn require_conn(&self) -> Result<Conn<A>, ActorError> {
+        self.conn().ok_or_else(|| {
+            ActorError::new("actor", "no_connection", "this action needs a connection")
+        })
+    }
+
+    /// The request behind this turn, with what the app's layers put into its extensions: in
+    /// `on_before_connect`, in `on_connect`, and in actions called by a single HTTP request.
+    #[must_use]
+    pub fn request(&self) -> Option<&http::request::Parts> {
+        self.request.as_deref()
+    }
+
+    /// Every connection listed now, oldest first (C2).
+    #[must_use]
+    pub fn conns(&self) -> Vec<Conn<A>> {
+        self.hub.conns(self.origin)
+    }
+
+    /// The connection with this id, if it is listed.
+    #[must_use]
+    pub fn conn_by_id(&self, id: ConnId) -> Option<Conn<A>> {
+        self.hub.conn(id, self.origin)
+    }
+
+    /// Sends an event to every connection that subscribed to it (C6), and to every connection from
+    /// inside the process.
+    pub fn broadcast(&self, event: A::Event) {
+        self.hub.broadcast(self.origin, event);
+    }
+
+    /// Sends an event by name. `args` is a tuple with one element for each argument of the clients'
+    /// listeners. Connections from inside the process hear typed events only.
+    pub fn broadcast_named(&self, name: &str, args: impl Serialize) {
+        match Value::from_serialize(&args) {
+            Ok(args) => self
+                .hub
+                .broadcast_named(self.origin, name, &as_arguments(args)),
+            Err(error) => tracing::error!(event = name, %error, "an event does not serialize"),
+        }
+    }
+
+    /// Asks to sleep as soon as what runs now is over, whatever else would keep the actor awake.
+    /// Sockets stay open. Asking twice is asking once (G8).
+    pub fn sleep(&self) {
+        self.hub.emit(self.origin, Output::Sleep);
+    }
+
+    /// Asks to be destroyed as soon as what runs now is over: every connection is closed,
+    /// `on_destroy` runs, all data goes, and the key is free again.
+    pub fn destroy(&self) {
+        self.hub.emit(self.origin, Output::Destroy);
+    }
+}
+
+impl<A: ActorType> fmt::Debug for Ctx<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx")
+            .field("actor", &self.hub.about.address)
+            .finish_non_exhaustive()
+    }
+}

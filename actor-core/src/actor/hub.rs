@@ -1,0 +1,273 @@
+//! What one life of an actor shares between its cell and the handlers that run beside it: the list of
+//! connections and the outputs on their way to the gate. Not the state, which the cell owns.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use super::{
+    ActorType,
+    conn::{Conn, Listener, LocalQueue},
+    event::Event,
+    reply::About,
+    table::Table,
+};
+use crate::{
+    clock::{Clock, Entropy},
+    config::ActorOptions,
+    connection::{CloseFrame, Outbox},
+    id::ConnId,
+    protocol::{self, Encoding},
+    value::Value,
+};
+
+/// One life's shared part.
+#[repr(C)] // `emitted` stands beside the reference count, which every turn touches too.
+pub(crate) struct Hub<A: ActorType> {
+    /// Whether `emissions` may hold something, so that a turn without outputs takes no lock.
+    emitted: AtomicBool,
+    pub(crate) about: Arc<About>,
+    pub(crate) options: Arc<ActorOptions>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) doorbell: Arc<dyn Doorbell<A>>,
+    table: Mutex<Table<A>>,
+    emissions: Mutex<Emissions<A>>,
+}
+
+/// How handlers reach the cell.
+pub(crate) trait Doorbell<A>: Send + Sync {
+    /// Something was put into the hub.
+    fn ring(&self);
+
+    /// Runs a short turn between others.
+    fn turn(&self, turn: Turn<A>);
+}
+
+/// A short turn that only reads.
+pub(crate) type ReadTurn<A> = Box<dyn FnOnce(&A) + Send>;
+
+/// A short turn of a handler that runs free.
+pub(crate) enum Turn<A> {
+    Read(ReadTurn<A>),
+    Write(Box<dyn FnOnce(&mut A) + Send>),
+}
+
+/// Which kind of handler an output comes from: those of an exclusive turn count only if it succeeds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    Turn,
+    Beside,
+}
+
+/// Something a handler wants to happen outside the actor.
+pub(crate) enum Output<A: ActorType> {
+    Event {
+        wire: Vec<(Arc<Outbox>, Bytes)>,
+        local: Vec<Arc<LocalQueue<A>>>,
+        event: Option<Arc<A::Event>>,
+    },
+    Disconnect {
+        conn: ConnId,
+        close: CloseFrame,
+    },
+    Sleep,
+    Destroy,
+}
+
+struct Emissions<A: ActorType> {
+    turn: Vec<Output<A>>,
+    beside: Vec<Output<A>>,
+}
+
+impl<A: ActorType> Hub<A> {
+    pub(crate) fn new(
+        about: Arc<About>,
+        options: Arc<ActorOptions>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        doorbell: Arc<dyn Doorbell<A>>,
+        table: Table<A>,
+    ) -> Self {
+        Self {
+            about,
+            options,
+            clock,
+            entropy,
+            doorbell,
+            table: Mutex::new(table),
+            emissions: Mutex::new(Emissions {
+                turn: Vec::new(),
+                beside: Vec::new(),
+            }),
+            emitted: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table<A>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an output on its way.
+    pub(crate) fn emit(&self, origin: Origin, output: Output<A>) {
+        let mut emissions = self.emissions();
+        match origin {
+            Origin::Turn => emissions.turn.push(output),
+            Origin::Beside => emissions.beside.push(output),
+        }
+        drop(emissions);
+        self.touch(origin);
+    }
+
+    /// Tells the cell that the hub changed; during an exclusive turn it looks by itself.
+    pub(crate) fn touch(&self, origin: Origin) {
+        self.emitted.store(true, Ordering::Release);
+        if origin == Origin::Beside {
+            self.doorbell.ring();
+        }
+    }
+
+    /// Whether something was emitted or touched since the last [`take`](Self::take).
+    pub(crate) fn has_news(&self) -> bool {
+        self.emitted.load(Ordering::Acquire)
+    }
+
+    /// Takes what was emitted. Outputs of a running exclusive turn stay until it is over.
+    pub(crate) fn take(&self, turn_is_over: bool) -> Vec<Output<A>> {
+        let mut emissions = self.emissions();
+        let still = !turn_is_over && !emissions.turn.is_empty();
+        self.emitted.store(still, Ordering::Release);
+        let mut out = mem::take(&mut emissions.beside);
+        if turn_is_over {
+            out.append(&mut emissions.turn);
+        }
+        out
+    }
+
+    /// Drops the outputs of an exclusive turn that failed.
+    pub(crate) fn discard_turn(&self) {
+        self.emissions().turn.clear();
+    }
+
+    pub(crate) fn conns(self: &Arc<Self>, origin: Origin) -> Vec<Conn<A>> {
+        let table = self.table();
+        table
+            .all()
+            .map(|it| Conn {
+                inner: Arc::clone(it),
+                hub: Arc::clone(self),
+                origin,
+            })
+            .collect()
+    }
+
+    pub(crate) fn conn(self: &Arc<Self>, id: ConnId, origin: Origin) -> Option<Conn<A>> {
+        let inner = Arc::clone(self.table().by_id(id)?);
+        Some(Conn {
+            inner,
+            hub: Arc::clone(self),
+            origin,
+        })
+    }
+
+    pub(crate) fn lend(
+        self: &Arc<Self>,
+        inner: &Arc<super::conn::Inner<A>>,
+        origin: Origin,
+    ) -> Conn<A> {
+        Conn {
+            inner: Arc::clone(inner),
+            hub: Arc::clone(self),
+            origin,
+        }
+    }
+
+    /// An event to everyone who listens for it.
+    pub(crate) fn broadcast(&self, origin: Origin, event: A::Event) {
+        let name = event.name();
+        let (outboxes, local) = {
+            let table = self.table();
+            let local: Vec<_> = table
+                .all()
+                .filter_map(|it| match &it.listener {
+                    Listener::Local(queue) => Some(Arc::clone(queue)),
+                    Listener::Wire(_) | Listener::Nobody => None,
+                })
+                .collect();
+            (subscribed(&table, name), local)
+        };
+        let wire = if outboxes.is_empty() {
+            Vec::new()
+        } else {
+            match event.args() {
+                Ok(args) => address(outboxes, name, &args),
+                Err(error) => {
+                    tracing::error!(event = name, %error, "an event does not serialize");
+                    Vec::new()
+                }
+            }
+        };
+        if wire.is_empty() && local.is_empty() {
+            return;
+        }
+        let event = (!local.is_empty()).then(|| Arc::new(event));
+        self.emit(origin, Output::Event { wire, local, event });
+    }
+
+    /// An event by name to everyone who subscribed to it.
+    pub(crate) fn broadcast_named(&self, origin: Origin, name: &str, args: &Value) {
+        let outboxes = subscribed(&self.table(), name);
+        if !outboxes.is_empty() {
+            let wire = address(outboxes, name, args);
+            self.emit(
+                origin,
+                Output::Event {
+                    wire,
+                    local: Vec::new(),
+                    event: None,
+                },
+            );
+        }
+    }
+
+    fn emissions(&self) -> MutexGuard<'_, Emissions<A>> {
+        self.emissions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn subscribed<A: ActorType>(table: &Table<A>, name: &str) -> Vec<Arc<Outbox>> {
+    table
+        .subscribers(name)
+        .filter_map(|it| match &it.listener {
+            Listener::Wire(outbox) => Some(Arc::clone(outbox)),
+            Listener::Local(_) | Listener::Nobody => None,
+        })
+        .collect()
+}
+
+/// Encodes an event once for each encoding that someone listens in.
+fn address(outboxes: Vec<Arc<Outbox>>, name: &str, args: &Value) -> Vec<(Arc<Outbox>, Bytes)> {
+    let mut encoded: Vec<(Encoding, Bytes)> = Vec::new();
+    let mut addressed = Vec::with_capacity(outboxes.len());
+    for outbox in outboxes {
+        let encoding = outbox.encoding();
+        let bytes = match encoded.iter().find(|(it, _)| *it == encoding) {
+            Some((_, bytes)) => bytes.clone(),
+            None => {
+                let bytes = protocol::encode_event(encoding, name, args);
+                encoded.push((encoding, bytes.clone()));
+                bytes
+            }
+        };
+        addressed.push((outbox, bytes));
+    }
+    addressed
+}

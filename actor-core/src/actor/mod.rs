@@ -1,0 +1,256 @@
+//! What an author writes against: the traits behind `#[actor]`, contexts, connections, events.
+//!
+//! [`ActorType`] says what an actor is (the attribute on the struct writes it), [`Actor`] what it
+//! does (the attribute on the impl block).
+
+mod conn;
+mod ctx;
+mod event;
+mod hub;
+mod reply;
+mod state;
+mod table;
+mod task;
+
+use std::{error::Error, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::{
+    conn::Conn,
+    ctx::Ctx,
+    event::{Event, NoEvent},
+    reply::{Reply, ReplySlot, WireReply},
+    state::{Migrate, decode_state, encode_state},
+    task::TaskCtx,
+};
+pub(crate) use self::{
+    conn::{Inner, Listener, LocalQueue, Transport},
+    hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
+    reply::{About, HttpAnswer, WireTo, aborted},
+    table::{Table, TooManySubscriptions},
+};
+use crate::{
+    config::{ActorOptions, Durability},
+    error::ActorError,
+    protocol::Args,
+};
+
+/// What an actor is: its types, options and stored form. `#[actor]` on the struct writes this.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    note = "put `#[actor]` on the struct, and on its impl block"
+)]
+pub trait ActorType: Sized + Send + Sync + 'static {
+    /// What creating one takes. [`Value`](crate::Value) unless given.
+    type Input: Serialize + DeserializeOwned + Send + 'static;
+    /// What a client says about itself when it connects. [`Value`](crate::Value) unless given.
+    type Params: Clone + Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What the actor remembers of each connection. `()` unless given.
+    type ConnState: Serialize + DeserializeOwned + Send + 'static;
+    /// What the actor tells its connections. [`NoEvent`] unless given.
+    type Event: Event;
+
+    /// Its name on the wire.
+    const NAME: &'static str;
+    /// The version of its stored form; an older one is read through `migrate`.
+    const VERSION: u32;
+    /// How Rust names of actions become wire names.
+    const RENAME_ALL: RenameAll = RenameAll::CamelCase;
+
+    /// Its options.
+    #[must_use]
+    fn options() -> ActorOptions {
+        ActorOptions::default()
+    }
+
+    /// Writes the stored form: a CBOR map of the fields that are not transient.
+    ///
+    /// # Errors
+    ///
+    /// When a field does not serialize.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), StateError>;
+
+    /// Reads the stored form of `version`.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not that form. The caller leaves them untouched (S6).
+    fn decode(version: u32, bytes: &[u8]) -> Result<Self, StateError>;
+}
+
+/// What an actor does: its actions and hooks. `#[actor]` on the impl block writes this.
+///
+/// A handler is an action or a hook. Each call of one is a value, [`Self::Call`], that carries the
+/// arguments and the place for the answer, so that a call from inside the process moves values and
+/// neither encodes nor boxes them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `#[actor]` impl block",
+    note = "write one, `#[actor] impl {Self} {{}}` at least"
+)]
+pub trait Actor: ActorType {
+    /// One call of one handler.
+    type Call: Send + 'static;
+
+    /// Every handler: the actions, then the hooks.
+    const HANDLERS: &'static [Handler];
+    /// How many of [`HANDLERS`](Self::HANDLERS) are actions.
+    const ACTIONS: usize;
+
+    /// Which of [`HANDLERS`](Self::HANDLERS) `call` is for.
+    fn handler(call: &Self::Call) -> usize;
+
+    /// Makes the call of action number `action` from a client's arguments. Takes `reply` only when
+    /// it succeeds.
+    ///
+    /// # Errors
+    ///
+    /// When the arguments do not fit.
+    fn decode_call(
+        action: usize,
+        args: Args,
+        reply: &mut Option<WireReply>,
+    ) -> Result<Self::Call, ActorError>;
+
+    /// The call of a hook, `None` when the actor has no such hook.
+    fn hook(hook: Hook<Self>) -> Option<Self::Call>;
+
+    /// The state of a new connection when there is no `on_before_connect`.
+    fn default_conn_state() -> Self::ConnState;
+
+    /// Where the answer to `call` goes.
+    fn reply(call: &mut Self::Call) -> &mut dyn ReplySlot;
+
+    /// Makes the state of a new actor.
+    fn create(
+        ctx: &Ctx<Self>,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self, ActorError>> + Send;
+
+    /// Runs a handler that takes `&mut self`.
+    fn run_exclusive(
+        &mut self,
+        ctx: &Ctx<Self>,
+        call: &mut Self::Call,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Runs a handler that takes `&self`.
+    fn run_shared(&self, ctx: &Ctx<Self>, call: &mut Self::Call)
+    -> impl Future<Output = ()> + Send;
+
+    /// Runs a handler that takes no `self`.
+    fn run_free(ctx: &TaskCtx<Self>, call: &mut Self::Call) -> impl Future<Output = ()> + Send;
+}
+
+/// How Rust names become names on the wire.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RenameAll {
+    /// `send_line` is `sendLine`.
+    #[default]
+    CamelCase,
+    /// `send_line` stays `send_line`.
+    SnakeCase,
+    /// `send_line` is `SendLine`.
+    PascalCase,
+    /// `send_line` is `send-line`.
+    KebabCase,
+}
+
+/// One handler of an actor.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Handler {
+    /// Its name: on the wire for an action, in Rust for a hook.
+    pub name: &'static str,
+    /// Whether it may run beside others.
+    pub receiver: Receiver,
+    /// Its own durability, or `None` for the actor's.
+    pub durability: Option<Durability>,
+    /// Its own timeout, or `None` for the actor's.
+    pub timeout: Option<Duration>,
+}
+
+impl Handler {
+    /// A handler with the actor's own durability and timeout.
+    #[must_use]
+    pub const fn new(name: &'static str, receiver: Receiver) -> Self {
+        Self {
+            name,
+            receiver,
+            durability: None,
+            timeout: None,
+        }
+    }
+
+    /// With this durability.
+    #[must_use]
+    pub const fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// With this timeout.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// What a handler borrows, and so what may run beside it (P1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Receiver {
+    /// `&mut self`: alone.
+    Exclusive,
+    /// `&self`: beside other readers; never saved.
+    Shared,
+    /// None: beside everything, touching the state in short turns through [`TaskCtx`].
+    Free,
+}
+
+/// A hook about to be called, with what it takes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Hook<A: ActorType> {
+    /// After every start, before the first message.
+    Wake(Reply<(), ActorError>),
+    /// Before every sleep.
+    Sleep(Reply<(), ActorError>),
+    /// Before a destroyed actor's data goes.
+    Destroy(Reply<(), ActorError>),
+    /// Before a connection is listed: refuses it, or gives it its state.
+    BeforeConnect(A::Params, Reply<A::ConnState, ActorError>),
+    /// Once a connection is listed.
+    Connect(Conn<A>, Reply<(), ActorError>),
+    /// Once a connection is no longer listed.
+    Disconnect(Conn<A>, Reply<(), ActorError>),
+}
+
+/// Why an actor's state could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// A field does not serialize.
+    #[error("the state does not serialize")]
+    Encode(#[source] Box<dyn Error + Send + Sync>),
+    /// The bytes are not the stored form.
+    #[error("the stored state does not deserialize")]
+    Decode(#[source] Box<dyn Error + Send + Sync>),
+    /// The bytes were written by a newer version of the actor.
+    #[error("the stored state has version {found}, this program knows {known}")]
+    Newer {
+        /// Of the stored bytes.
+        found: u32,
+        /// Of the program.
+        known: u32,
+    },
+    /// The bytes have an older version and the actor has no `migrate`.
+    #[error("the stored state has version {found}, this program has {known} and no migration")]
+    NoMigration {
+        /// Of the stored bytes.
+        found: u32,
+        /// Of the program.
+        known: u32,
+    },
+}

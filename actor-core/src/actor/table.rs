@@ -1,0 +1,207 @@
+//! Who is connected to one actor, in the order they came, and what each listens to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{ActorType, conn::Inner};
+use crate::id::ConnId;
+
+/// Most events one connection may listen to.
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 1000;
+
+/// The connections of one actor.
+pub(crate) struct Table<A: ActorType> {
+    next: u64,
+    by_id: BTreeMap<ConnId, u64>,
+    listed: BTreeMap<u64, Listed<A>>,
+    /// Event name to those who asked for it.
+    subscribers: BTreeMap<Arc<str>, BTreeSet<u64>>,
+    /// Hibernatable connections whose row on disk is out of date.
+    dirty: BTreeSet<ConnId>,
+    /// Connections whose row on disk has to go.
+    removed: Vec<ConnId>,
+}
+
+struct Listed<A: ActorType> {
+    conn: Arc<Inner<A>>,
+    hears: BTreeSet<Arc<str>>,
+}
+
+impl<A: ActorType> Default for Table<A> {
+    fn default() -> Self {
+        Self {
+            next: 0,
+            by_id: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            removed: Vec::new(),
+        }
+    }
+}
+
+/// A connection and what it hears.
+pub(crate) type Row<A> = (Arc<Inner<A>>, Vec<Arc<str>>);
+
+/// What the next commit says about connections.
+pub(crate) struct Changes<A: ActorType> {
+    pub(crate) written: Vec<Row<A>>,
+    pub(crate) removed: Vec<ConnId>,
+}
+
+/// A connection that wants to hear more events than it may.
+#[derive(Debug)]
+pub(crate) struct TooManySubscriptions;
+
+impl<A: ActorType> Table<A> {
+    /// Lists a new connection.
+    pub(crate) fn insert(&mut self, conn: Arc<Inner<A>>) {
+        if conn.transport.is_hibernatable() {
+            self.dirty.insert(conn.id);
+        }
+        self.restore(conn, []);
+    }
+
+    /// Lists a connection that was there before a sleep.
+    pub(crate) fn restore(
+        &mut self,
+        conn: Arc<Inner<A>>,
+        hears: impl IntoIterator<Item = Arc<str>>,
+    ) {
+        let seat = self.next;
+        self.next += 1;
+        let hears: BTreeSet<_> = hears.into_iter().collect();
+        for name in &hears {
+            self.subscribers
+                .entry(Arc::clone(name))
+                .or_default()
+                .insert(seat);
+        }
+        self.by_id.insert(conn.id, seat);
+        self.listed.insert(seat, Listed { conn, hears });
+    }
+
+    /// Takes a connection off the list. `None` when it is not on it: whoever removes it first has it.
+    pub(crate) fn remove(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
+        let seat = self.by_id.remove(&id)?;
+        let Listed { conn, hears } = self.listed.remove(&seat)?;
+        for name in &hears {
+            self.leave(name, seat);
+        }
+        self.dirty.remove(&id);
+        if conn.transport.is_hibernatable() {
+            self.removed.push(id);
+        }
+        Some(conn)
+    }
+
+    /// A row on disk that no live connection belongs to has to go.
+    pub(crate) fn forget_row(&mut self, id: ConnId) {
+        self.removed.push(id);
+    }
+
+    pub(crate) fn by_id(&self, id: ConnId) -> Option<&Arc<Inner<A>>> {
+        Some(&self.listed.get(self.by_id.get(&id)?)?.conn)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Inner<A>>> {
+        self.listed.values().map(|it| &it.conn)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// Those who hear event `name`.
+    pub(crate) fn subscribers(&self, name: &str) -> impl Iterator<Item = &Arc<Inner<A>>> {
+        let seats = self.subscribers.get(name);
+        seats
+            .into_iter()
+            .flatten()
+            .filter_map(|seat| Some(&self.listed.get(seat)?.conn))
+    }
+
+    /// Subscribes or unsubscribes; whether that changed anything.
+    pub(crate) fn subscribe(
+        &mut self,
+        id: ConnId,
+        name: &str,
+        on: bool,
+    ) -> Result<bool, TooManySubscriptions> {
+        let Some(seat) = self.by_id.get(&id).copied() else {
+            return Ok(false);
+        };
+        let Some(listed) = self.listed.get_mut(&seat) else {
+            return Ok(false);
+        };
+        let changed = if on {
+            if !listed.hears.contains(name) && MAX_SUBSCRIPTIONS <= listed.hears.len() {
+                return Err(TooManySubscriptions);
+            }
+            let name: Arc<str> = Arc::from(name);
+            let new = listed.hears.insert(Arc::clone(&name));
+            self.subscribers.entry(name).or_default().insert(seat);
+            new
+        } else {
+            let had = listed.hears.remove(name);
+            self.leave(name, seat);
+            had
+        };
+        if changed {
+            self.mark_dirty(id);
+        }
+        Ok(changed)
+    }
+
+    pub(crate) fn mark_dirty(&mut self, id: ConnId) {
+        if self
+            .by_id(id)
+            .is_some_and(|it| it.transport.is_hibernatable())
+        {
+            self.dirty.insert(id);
+        }
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty() || !self.removed.is_empty()
+    }
+
+    /// Takes what the next commit has to say.
+    pub(crate) fn take_changes(&mut self) -> Changes<A> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let rows = dirty
+            .iter()
+            .filter_map(|id| self.listed.get(self.by_id.get(id)?));
+        let written = rows.map(row).collect();
+        Changes {
+            written,
+            removed: std::mem::take(&mut self.removed),
+        }
+    }
+
+    /// Every hibernatable connection with what it hears.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<A>> {
+        self.listed
+            .values()
+            .filter(|it| it.conn.transport.is_hibernatable())
+            .map(row)
+    }
+
+    fn leave(&mut self, name: &str, seat: u64) {
+        if let Some(seats) = self.subscribers.get_mut(name) {
+            seats.remove(&seat);
+            if seats.is_empty() {
+                self.subscribers.remove(name);
+            }
+        }
+    }
+}
+
+fn row<A: ActorType>(listed: &Listed<A>) -> Row<A> {
+    (
+        Arc::clone(&listed.conn),
+        listed.hears.iter().cloned().collect(),
+    )
+}

@@ -1,0 +1,91 @@
+//! The context of a handler that runs free: it reaches the state in short turns only.
+
+use std::{fmt, ops::Deref};
+
+use tokio::sync::oneshot;
+
+use super::{ActorType, ctx::Ctx, hub::Turn};
+
+/// What a handler without a receiver is given. Everything [`Ctx`] has, and the state in short turns.
+///
+/// ```
+/// use actor_core::prelude::*;
+///
+/// #[actor]
+/// #[derive(Default)]
+/// pub struct Agent { asked: u32 }
+///
+/// #[actor]
+/// impl Agent {
+///     /// Runs beside everything else while it waits.
+///     #[action]
+///     async fn ask(ctx: &TaskCtx<Self>, prompt: String) -> String {
+///         let answer = prompt.to_uppercase(); // a slow model, say
+///         ctx.write(|agent| agent.asked += 1).await;
+///         answer
+///     }
+/// }
+/// ```
+pub struct TaskCtx<A: ActorType> {
+    pub(crate) ctx: Ctx<A>,
+}
+
+impl<A: ActorType> TaskCtx<A> {
+    /// Reads the state between two turns of others, beside other readers.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, `read` runs or does not run; nothing else happens.
+    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&A) -> T + Send + 'static) -> T {
+        let (to, answer) = oneshot::channel();
+        self.ctx
+            .hub
+            .doorbell
+            .turn(Turn::Read(Box::new(move |state| {
+                let _ = to.send(read(state));
+            })));
+        or_end(answer).await
+    }
+
+    /// Changes the state in a turn of its own. The change is saved like that of a `&mut self`
+    /// handler.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, `write` runs whole or does not run.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut A) -> T + Send + 'static,
+    ) -> T {
+        let (to, answer) = oneshot::channel();
+        self.ctx
+            .hub
+            .doorbell
+            .turn(Turn::Write(Box::new(move |state| {
+                let _ = to.send(write(state));
+            })));
+        or_end(answer).await
+    }
+}
+
+/// A turn that is never answered belongs to a life that is over: its handlers are being aborted.
+async fn or_end<T>(answer: oneshot::Receiver<T>) -> T {
+    match answer.await {
+        Ok(value) => value,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+impl<A: ActorType> Deref for TaskCtx<A> {
+    type Target = Ctx<A>;
+
+    fn deref(&self) -> &Ctx<A> {
+        &self.ctx
+    }
+}
+
+impl<A: ActorType> fmt::Debug for TaskCtx<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ctx.fmt(f)
+    }
+}

@@ -1,0 +1,205 @@
+//! Makes what turns changed durable: one commit in flight per actor, the next gathers meanwhile.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::Instant;
+
+use super::persist;
+use crate::{
+    actor::{Actor, Hub, StateError},
+    id::{ActorId, Generation},
+    storage::{Batch, Committed, Driver, Op, StorageError, keys},
+};
+
+type InFlight = Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>>;
+
+/// When the next commit should start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wanted {
+    No,
+    /// At the latest then.
+    By(Instant),
+    Now,
+}
+
+/// What is saved, being saved, and to be saved.
+#[repr(C)] // What every turn looks at comes first, see `Cell`.
+pub(super) struct Saving {
+    wanted: Wanted,
+    in_flight: Option<InFlight>,
+    /// Of the state in memory.
+    version: u64,
+    /// Of the newest snapshot.
+    snapshotted: u64,
+    /// Whether the state itself changed since the newest snapshot, and not only connections.
+    state_changed: bool,
+    driver: Arc<dyn Driver>,
+    actor: ActorId,
+    generation: Generation,
+    /// A snapshot taken while another commit is in flight.
+    queued: Option<Box<Batch>>,
+    last: Instant,
+    size: usize,
+}
+
+impl Saving {
+    pub(super) fn new(
+        driver: Arc<dyn Driver>,
+        actor: ActorId,
+        generation: Generation,
+        now: Instant,
+    ) -> Self {
+        Self {
+            driver,
+            actor,
+            generation,
+            version: 0,
+            snapshotted: 0,
+            state_changed: false,
+            in_flight: None,
+            queued: None,
+            wanted: Wanted::No,
+            last: now,
+            size: 0,
+        }
+    }
+
+    /// The version of the state in memory.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The state changed, or might have.
+    pub(super) fn state_changed(&mut self) {
+        self.version += 1;
+        self.state_changed = true;
+    }
+
+    /// Connections changed.
+    pub(super) fn connections_changed(&mut self) {
+        self.version += 1;
+    }
+
+    /// Whether something is not in any snapshot yet.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.snapshotted < self.version
+    }
+
+    /// Somebody waits for the present version.
+    pub(super) fn want_now(&mut self) {
+        if self.is_dirty() {
+            self.wanted = Wanted::Now;
+        }
+    }
+
+    /// The present version should be saved within `interval` of the last save (S1).
+    pub(super) fn want_within(&mut self, interval: std::time::Duration) {
+        if self.is_dirty() && self.wanted == Wanted::No {
+            self.wanted = Wanted::By(self.last + interval);
+        }
+    }
+
+    /// When a commit is due that is not due yet.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        match self.wanted {
+            Wanted::By(at) if self.in_flight.is_none() => Some(at),
+            Wanted::By(_) | Wanted::No | Wanted::Now => None,
+        }
+    }
+
+    /// A deadline of [`next_deadline`](Self::next_deadline) has come.
+    pub(super) fn on_deadline(&mut self, now: Instant) {
+        if matches!(self.wanted, Wanted::By(at) if at <= now) {
+            self.wanted = Wanted::Now;
+        }
+    }
+
+    /// Whether a snapshot should be taken and a commit started now.
+    pub(super) fn is_due(&self) -> bool {
+        self.wanted == Wanted::Now && self.in_flight.is_none()
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Snapshots what is dirty and commits it, behind the commit in flight if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the state or a connection does not serialize; nothing is committed then.
+    pub(super) fn start<A: Actor>(&mut self, state: &A, hub: &Hub<A>) -> Result<(), StateError> {
+        if !self.is_dirty() {
+            self.wanted = Wanted::No;
+            return Ok(());
+        }
+        let batch = self.snapshot(state, hub)?;
+        match (&mut self.queued, &self.in_flight) {
+            (Some(queued), _) => {
+                queued.version = batch.version;
+                queued.ops.extend(batch.ops);
+            }
+            (None, Some(_)) => self.queued = Some(Box::new(batch)),
+            (None, None) => self.launch(batch),
+        }
+        Ok(())
+    }
+
+    fn snapshot<A: Actor>(&mut self, state: &A, hub: &Hub<A>) -> Result<Batch, StateError> {
+        let mut batch = Batch::new(self.actor, self.generation, self.version);
+        if self.state_changed {
+            let value = persist::encode_state(state, self.size)?;
+            // Room for some growth, so that the next encoding rarely reallocates.
+            self.size = value.len() + value.len() / 8;
+            batch.ops.push(Op::Put {
+                key: keys::state(),
+                value,
+            });
+        }
+        let changes = hub.table().take_changes();
+        for (conn, hears) in changes.written {
+            let value = persist::encode_conn(&conn, &hears)?;
+            batch.ops.push(Op::Put {
+                key: keys::connection(conn.id),
+                value,
+            });
+        }
+        for id in changes.removed {
+            batch.ops.push(Op::Delete {
+                key: keys::connection(id),
+            });
+        }
+        self.snapshotted = self.version;
+        self.state_changed = false;
+        self.wanted = Wanted::No;
+        Ok(batch)
+    }
+
+    fn launch(&mut self, batch: Batch) {
+        let driver = Arc::clone(&self.driver);
+        self.in_flight = Some(Box::pin(async move { driver.commit(batch).await }));
+    }
+
+    /// Ready when the commit in flight is over; the one behind it is started.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Committed, StorageError>> {
+        let Some(in_flight) = &mut self.in_flight else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(result) = in_flight.as_mut().poll(cx) else {
+            return Poll::Pending;
+        };
+        self.in_flight = None;
+        if result.is_ok() {
+            self.last = Instant::now();
+            if let Some(batch) = self.queued.take() {
+                self.launch(*batch);
+            }
+        }
+        Poll::Ready(result)
+    }
+}

@@ -1,0 +1,189 @@
+//! Connections on their way in and out: preflight, list, hooks (SEMANTICS §3, §9).
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    job::{Job, OpenDone, Opening, Then, lend},
+    live::{Cell, Held},
+};
+use crate::{
+    actor::{Actor, Hook, Inner, Listener, Reply, ReplySlot as _, TooManySubscriptions},
+    connection::CloseFrame,
+    error::ActorError,
+    id::ConnId,
+    lifecycle::{Event, WorkKind},
+};
+
+impl<A: Actor> Cell<A> {
+    /// Begins to open a connection: `on_before_connect`, if there is one.
+    pub(super) fn open(&mut self, opening: Box<Opening<A>>) {
+        self.machine.work.begin(WorkKind::Connecting);
+        let limit = self.options().max_connections;
+        if limit <= self.hub.table().len() {
+            let text = format!("the actor has {limit} connections already");
+            let error = ActorError::new("actor", "too_many_connections", text).with_status(503);
+            self.refuse_opening(*opening, &error);
+            return;
+        }
+        let (to, answer) = oneshot::channel();
+        let hook = Hook::BeforeConnect(opening.params.clone(), Reply::caller(to));
+        match A::hook(hook) {
+            Some(call) => {
+                let request = opening.request.clone();
+                let mut job = Job::hook(call, Then::Admit(opening, answer));
+                job.request = request;
+                self.jobs.push_back(job);
+            }
+            None => self.list(opening, A::default_conn_state()),
+        }
+    }
+
+    /// Lists a connection that was admitted, then runs `on_connect` (C2).
+    pub(super) fn list(&mut self, opening: Box<Opening<A>>, state: A::ConnState) {
+        let mut inner = Inner::new(
+            opening.id,
+            opening.params.clone(),
+            state,
+            opening.transport,
+            opening.listener.clone(),
+        );
+        inner.request.clone_from(&opening.request);
+        let inner = Arc::new(inner);
+        self.hub.table().insert(Arc::clone(&inner));
+        if inner.transport.is_hibernatable() {
+            self.slot.sockets().insert(inner.id, inner.listener.clone());
+            self.connections_changed();
+        }
+        let (to, answer) = oneshot::channel();
+        let hook = Hook::Connect(lend(&self.hub, &inner, "on_connect"), Reply::caller(to));
+        match A::hook(hook) {
+            Some(call) => {
+                let mut job = Job::hook(call, Then::Opened(opening, Arc::clone(&inner), answer));
+                job.request.clone_from(&inner.request);
+                job.caller = Some(inner);
+                self.jobs.push_back(job);
+            }
+            None => self.opened(*opening, &inner),
+        }
+    }
+
+    /// A connection is open: its client is told, or the call it was opened for runs.
+    pub(super) fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
+        self.machine.work.end(WorkKind::Connecting);
+        match opening.done {
+            OpenDone::Tell(to) => {
+                let tag = self.tag(self.options().durability);
+                self.hold(tag, Held::Opened(to));
+                if has_left(&inner.listener) {
+                    self.disconnect(inner.id, None);
+                }
+            }
+            OpenDone::Call(call) => {
+                self.machine.work.begin(WorkKind::HttpCall);
+                match call {
+                    Ok(call) => self.jobs.push_back(Job {
+                        call,
+                        caller: Some(Arc::clone(inner)),
+                        request: inner.request.clone(),
+                        then: Then::HttpDone(Arc::clone(inner)),
+                    }),
+                    Err((reply, error)) => {
+                        let mut reply = Reply::<(), ActorError>::wire(reply);
+                        reply.fail(error);
+                        reply.release();
+                        self.http_done(inner);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn refuse_opening(&mut self, opening: Opening<A>, error: &ActorError) {
+        self.machine.work.end(WorkKind::Connecting);
+        opening.done.refuse(error);
+        self.tell(Event::WorkEnded);
+    }
+
+    /// Takes a connection off the list that never was open.
+    pub(super) fn unlist(&mut self, conn: &Arc<Inner<A>>) {
+        if self.hub.table().remove(conn.id).is_some() && conn.transport.is_hibernatable() {
+            self.slot.sockets().remove(&conn.id);
+            self.connections_changed();
+        }
+    }
+
+    /// The call of a single HTTP request is answered: its connection goes (C4).
+    pub(super) fn http_done(&mut self, conn: &Arc<Inner<A>>) {
+        self.machine.work.end(WorkKind::HttpCall);
+        self.disconnect(conn.id, None);
+    }
+
+    /// Takes a connection off the list, closes its socket with `close`, runs `on_disconnect`. Only
+    /// the first time.
+    pub(super) fn disconnect(&mut self, id: ConnId, close: Option<CloseFrame>) {
+        let Some(conn) = self.hub.table().remove(id) else {
+            return;
+        };
+        if conn.transport.is_hibernatable() {
+            self.slot.sockets().remove(&id);
+            self.connections_changed();
+        }
+        if let Some(frame) = close {
+            let tag = self.tag(self.options().durability);
+            self.hold(tag, Held::Close(conn.listener.clone(), frame));
+        }
+        self.run_disconnect_hook(&conn);
+    }
+
+    pub(super) fn run_disconnect_hook(&mut self, conn: &Arc<Inner<A>>) {
+        self.machine.work.begin(WorkKind::Connecting);
+        let (to, answer) = oneshot::channel();
+        let hook = Hook::Disconnect(lend(&self.hub, conn, "on_disconnect"), Reply::caller(to));
+        match A::hook(hook) {
+            Some(call) => {
+                let mut job = Job::hook(call, Then::Closed(answer));
+                job.caller = Some(Arc::clone(conn));
+                self.jobs.push_back(job);
+            }
+            None => self.closed(),
+        }
+    }
+
+    /// `on_disconnect` is over.
+    pub(super) fn closed(&mut self) {
+        self.machine.work.end(WorkKind::Connecting);
+        self.tell(Event::WorkEnded);
+    }
+
+    pub(super) fn subscribe(&mut self, id: ConnId, event: &str, on: bool) {
+        let subscribed = self.hub.table().subscribe(id, event, on);
+        match subscribed {
+            Ok(true) => self.connections_changed(),
+            Ok(false) => {}
+            Err(TooManySubscriptions) => {
+                self.disconnect(
+                    id,
+                    Some(CloseFrame::new(1011, "actor.too_many_subscriptions")),
+                );
+            }
+        }
+    }
+
+    fn connections_changed(&mut self) {
+        if self.stores() {
+            self.saving.connections_changed();
+            self.want_save();
+        }
+    }
+}
+
+/// Whether a client left while its connection was being opened.
+fn has_left<A: Actor>(listener: &Listener<A>) -> bool {
+    match listener {
+        Listener::Wire(outbox) => !outbox.is_open(),
+        Listener::Local(queue) => !queue.is_open(),
+        Listener::Nobody => false,
+    }
+}

@@ -1,0 +1,111 @@
+//! Runs user code. The only place where it may panic or take too long (P7).
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, future::CatchUnwind};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+
+use crate::error::ActorError;
+
+/// Why a handler did not return.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Panicked(String),
+    TimedOut(Duration),
+    /// It was cut short because its life cannot go on.
+    Broken(ActorError),
+}
+
+impl Fault {
+    pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|it| (*it).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        Self::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
+    }
+
+    /// As the caller of an action is told.
+    pub(super) fn of_action(&self, name: &str) -> ActorError {
+        match self {
+            Self::Panicked(text) => panicked(name, text),
+            Self::Broken(error) => error.clone(),
+            Self::TimedOut(after) => ActorError::new(
+                "actor",
+                "action_timed_out",
+                format!(
+                    "Action timed out: `{name}` took longer than {} ms",
+                    after.as_millis()
+                ),
+            ),
+        }
+    }
+
+    /// As those who wait for a hook are told (P5: which hook, and the time spent).
+    pub(super) fn of_hook(&self, name: &str) -> ActorError {
+        match self {
+            Self::Panicked(text) => panicked(name, text),
+            Self::Broken(error) => error.clone(),
+            Self::TimedOut(after) => ActorError::new(
+                "actor",
+                "callback_timed_out",
+                format!("`{name}` took longer than {} ms", after.as_millis()),
+            ),
+        }
+    }
+}
+
+fn panicked(name: &str, text: &str) -> ActorError {
+    ActorError::new("actor", "panicked", format!("`{name}` panicked: {text}"))
+}
+
+pin_project! {
+    /// Runs a handler to its end, its panic or its timeout. The timer is only made once the handler
+    /// has to wait, for most never do. Written out because an `async fn` would hold the handler's
+    /// future twice.
+    pub(super) struct Guard<F> {
+        #[pin]
+        handler: CatchUnwind<AssertUnwindSafe<F>>,
+        timeout: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future> Guard<F> {
+    pub(super) fn new(handler: F, timeout: Duration) -> Self {
+        Self {
+            handler: AssertUnwindSafe(handler).catch_unwind(),
+            timeout,
+            timer: None,
+        }
+    }
+}
+
+impl<F: Future> Future for Guard<F> {
+    type Output = Result<F::Output, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.handler.poll(cx) {
+            return Poll::Ready(done.map_err(|payload| Fault::panicked(&*payload)));
+        }
+        let timeout = *this.timeout;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(Fault::TimedOut(timeout)))
+    }
+}
+
+/// Runs a short turn, which cannot wait.
+pub(super) fn guard_now<T>(turn: impl FnOnce() -> T) -> Result<T, Fault> {
+    std::panic::catch_unwind(AssertUnwindSafe(turn)).map_err(|payload| Fault::panicked(&*payload))
+}

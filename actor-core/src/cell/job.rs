@@ -1,0 +1,157 @@
+//! Work of a cell: a call to run, and what follows when it has run.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::{
+    actor::Inner,
+    actor::{
+        Actor, Conn, Ctx, Hub, Listener, Origin, Receiver, ReplySlot as _, Transport, WireReply,
+    },
+    error::{ActorError, CallError},
+    id::ConnId,
+};
+
+/// One run of one handler.
+pub(super) struct Job<A: Actor> {
+    pub(super) call: A::Call,
+    pub(super) caller: Option<Arc<Inner<A>>>,
+    pub(super) request: Option<Arc<http::request::Parts>>,
+    pub(super) then: Then<A>,
+}
+
+/// What follows a handler.
+pub(super) enum Then<A: Actor> {
+    /// Its answer leaves.
+    Reply,
+    /// The connection is admitted with the state that came back, or refused.
+    Admit(Box<Opening<A>>, Answer<A::ConnState>),
+    /// The connection is open, or goes again.
+    Opened(Box<Opening<A>>, Arc<Inner<A>>, Answer<()>),
+    /// The answer of a single HTTP call leaves, then its connection goes.
+    HttpDone(Arc<Inner<A>>),
+    /// A connection is gone.
+    Closed(Answer<()>),
+    /// The actor may be finalized.
+    StopHook(&'static str, Answer<()>),
+}
+
+/// What a hook came to.
+pub(super) type Answer<T> = oneshot::Receiver<Result<T, CallError<ActorError>>>;
+
+/// Reads the answer of a hook that has run. One that was cut short has none.
+pub(super) fn read_answer<T>(answer: &mut Answer<T>) -> Result<T, ActorError> {
+    match answer.try_recv() {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(CallError::Action(error) | CallError::Actor(error))) => Err(error),
+        Err(_) => Err(ActorError::internal("the hook was cut short")),
+    }
+}
+
+impl<A: Actor> Job<A> {
+    pub(super) fn call(call: A::Call, caller: Option<Arc<Inner<A>>>) -> Self {
+        Self {
+            call,
+            caller,
+            request: None,
+            then: Then::Reply,
+        }
+    }
+
+    pub(super) fn hook(call: A::Call, then: Then<A>) -> Self {
+        Self {
+            call,
+            caller: None,
+            request: None,
+            then,
+        }
+    }
+
+    pub(super) fn receiver(&self) -> Receiver {
+        A::HANDLERS[A::handler(&self.call)].receiver
+    }
+
+    pub(super) fn is_action(&self) -> bool {
+        A::handler(&self.call) < A::ACTIONS
+    }
+
+    pub(super) fn ctx(&self, hub: &Arc<Hub<A>>, origin: Origin) -> Ctx<A> {
+        Ctx {
+            hub: Arc::clone(hub),
+            caller: self.caller.clone(),
+            request: self.request.clone(),
+            origin,
+        }
+    }
+
+    /// Answers whoever waits for this job, or for what was to follow it, with `error`.
+    pub(super) fn refuse(mut self, error: &ActorError) {
+        let reply = A::reply(&mut self.call);
+        reply.fail(error.clone());
+        reply.release();
+        match self.then {
+            Then::Admit(opening, _) | Then::Opened(opening, ..) => opening.done.refuse(error),
+            Then::Reply | Then::HttpDone(_) | Then::Closed(..) | Then::StopHook(..) => {}
+        }
+    }
+}
+
+/// A connection on its way in.
+pub(crate) struct Opening<A: Actor> {
+    pub(crate) id: ConnId,
+    pub(crate) params: A::Params,
+    pub(crate) transport: Transport,
+    pub(crate) listener: Listener<A>,
+    pub(crate) request: Option<Arc<http::request::Parts>>,
+    pub(crate) done: OpenDone<A>,
+}
+
+/// What follows once the connection is open.
+pub(crate) enum OpenDone<A: Actor> {
+    /// Somebody is told.
+    Tell(oneshot::Sender<Result<(), ActorError>>),
+    /// The one call it was opened for runs.
+    Call(Result<A::Call, (WireReply, ActorError)>),
+}
+
+impl<A: Actor> OpenDone<A> {
+    pub(crate) fn refuse(self, error: &ActorError) {
+        match self {
+            Self::Tell(to) => {
+                // The client may have gone already.
+                let _ = to.send(Err(error.clone()));
+            }
+            Self::Call(Ok(mut call)) => {
+                let reply = A::reply(&mut call);
+                reply.fail(error.clone());
+                reply.release();
+            }
+            Self::Call(Err((reply, _))) => {
+                let mut reply = crate::actor::Reply::<(), ActorError>::wire(reply);
+                reply.fail(error.clone());
+                reply.release();
+            }
+        }
+    }
+}
+
+/// A call by a single HTTP request, with the connection it makes for itself (C4).
+pub(crate) struct HttpCall<A: Actor> {
+    pub(crate) opening: Opening<A>,
+}
+
+/// A connection as the hook of this name is given it. What the hook sends through it is an output of
+/// the same kind as what it sends through its context, so the two keep their order.
+pub(super) fn lend<A: Actor>(hub: &Arc<Hub<A>>, inner: &Arc<Inner<A>>, hook: &str) -> Conn<A> {
+    let hooks = &A::HANDLERS[A::ACTIONS..];
+    let receiver = hooks
+        .iter()
+        .find(|it| it.name == hook)
+        .map(|it| it.receiver);
+    let origin = match receiver {
+        Some(Receiver::Exclusive) => Origin::Turn,
+        Some(Receiver::Shared | Receiver::Free) | None => Origin::Beside,
+    };
+    hub.lend(inner, origin)
+}

@@ -1,0 +1,325 @@
+//! The loop of one life: what may wake it, and what it does next.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{
+    commit::Saving, gate::Gate, job::Job, mailbox::Msg, side::FreeDone, slot::Slot, startup,
+};
+use crate::{
+    actor::{Actor, Hub, Listener, LocalQueue, Receiver, Turn},
+    config::{ActorOptions, Durability},
+    connection::{CloseFrame, Outbox},
+    error::ActorError,
+    id::ConnId,
+    lifecycle::{Effect, Event, Machine, Phase, Stop},
+};
+
+/// Turns in a row after which the cell lets other tasks run.
+const BURST: u32 = 128;
+
+/// One life of an actor.
+///
+/// What every message touches stands first and together: with thousands of actors awake, fetching
+/// the lines of this struct is what a call costs most.
+#[repr(C)]
+pub(super) struct Cell<A: Actor> {
+    pub(super) slot: Arc<Slot<A>>,
+    pub(super) hub: Arc<Hub<A>>,
+    quiet: bool,
+    /// Whether the state may be half-changed and must not be saved.
+    pub(super) tainted: bool,
+    /// Whether something goes on beside the turns: a commit, free handlers.
+    pub(super) beside: bool,
+    /// Why this life cannot go on.
+    pub(super) broken: Option<Broken>,
+    pub(super) effects: VecDeque<Effect>,
+    /// What follows from what ran; goes before the batch.
+    pub(super) jobs: VecDeque<Job<A>>,
+    /// Messages taken from the mailbox and not begun.
+    pub(super) batch: VecDeque<Msg<A>>,
+    pub(super) machine: Machine,
+    timer: Option<Pin<Box<Sleep>>>,
+    pub(super) saving: Saving,
+    pub(super) gate: Gate<Held<A>>,
+    pub(super) free: Option<JoinSet<FreeDone<A>>>,
+}
+
+/// A life that ended in the middle: the actor comes back from its last commit.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// What those are told whose replies were not saved.
+    pub(super) error: ActorError,
+}
+
+/// An output that waits for its state to be durable.
+pub(super) enum Held<A: Actor> {
+    Reply(A::Call),
+    Event {
+        wire: Vec<(Arc<Outbox>, Bytes)>,
+        local: Vec<Arc<LocalQueue<A>>>,
+        event: Option<Arc<A::Event>>,
+    },
+    Close(Listener<A>, CloseFrame),
+    Opened(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
+}
+
+/// What the loop does next.
+enum Step<A: Actor> {
+    Run(Job<A>),
+    Turn(Turn<A>),
+    Perform(Effect),
+    /// Look again: something beside the turns has changed.
+    Look,
+}
+
+/// The actor's task: one life after another, until it sleeps with nothing waiting.
+pub(super) async fn run<A: Actor>(slot: Arc<Slot<A>>) {
+    let mut carried = None;
+    loop {
+        let Ok((mut cell, mut state)) = Box::pin(startup::start(&slot, carried.take())).await
+        else {
+            return;
+        };
+        match cell.serve(&mut state).await {
+            Ended::Broken(broken) => {
+                carried = cell.asked_to_stop();
+                cell.abandon(&broken.error);
+                tracing::warn!(actor = %slot.about.address, "reloading from the last commit");
+            }
+            Ended::Stopped(why) => {
+                drop(state);
+                if cell.leave(why) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// How a life ended.
+enum Ended {
+    Broken(Broken),
+    Stopped(Stop),
+}
+
+impl<A: Actor> Cell<A> {
+    pub(super) fn new(slot: Arc<Slot<A>>, hub: Arc<Hub<A>>, saving: Saving) -> Self {
+        let options = &slot.info.options;
+        let machine = Machine::new(options.sleep_after, options.sleep_grace);
+        Self {
+            slot,
+            hub,
+            quiet: false,
+            tainted: false,
+            beside: false,
+            broken: None,
+            effects: VecDeque::new(),
+            jobs: VecDeque::new(),
+            batch: VecDeque::new(),
+            machine,
+            timer: None,
+            saving,
+            gate: Gate::new(0),
+            free: None,
+        }
+    }
+
+    async fn serve(&mut self, state: &mut A) -> Ended {
+        let mut burst = 0;
+        loop {
+            if self.saving.is_due() {
+                self.save(state);
+            }
+            if let Some(broken) = self.broken.take() {
+                return Ended::Broken(broken);
+            }
+            match poll_fn(|cx| self.poll_step(cx)).await {
+                Step::Run(job) => match job.receiver() {
+                    Receiver::Exclusive => self.run_exclusive(state, job).await,
+                    Receiver::Shared => self.run_shared(state, job).await,
+                    Receiver::Free => self.spawn_free(job),
+                },
+                Step::Turn(turn) => self.run_turn(state, turn),
+                Step::Perform(Effect::RunStopHook(why)) => self.run_stop_hook(state, why),
+                Step::Perform(Effect::Finalize(why)) => Box::pin(self.finalize(state, why)).await,
+                Step::Perform(Effect::End(why)) => return Ended::Stopped(why),
+                Step::Look => {}
+            }
+            burst += 1;
+            if BURST <= burst {
+                burst = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    pub(super) fn options(&self) -> &ActorOptions {
+        &self.slot.info.options
+    }
+
+    /// Whether the actor has anything on disk.
+    pub(super) fn stores(&self) -> bool {
+        self.options().durability != Durability::None
+    }
+
+    /// Tells the machine what happened and queues what it wants done.
+    pub(super) fn tell(&mut self, event: Event) {
+        let effect = self.machine.on(Instant::now(), event);
+        self.effects.extend(effect);
+    }
+
+    pub(super) fn ask(&mut self, stop: Stop) {
+        self.tell(Event::Asked(stop));
+    }
+
+    fn asked_to_stop(&self) -> Option<Stop> {
+        match self.machine.phase() {
+            Phase::Grace { why, .. } | Phase::Finalizing { why } => Some(why),
+            Phase::Loading | Phase::Started | Phase::Ended { .. } => None,
+        }
+    }
+
+    /// Snapshots the state and starts a commit.
+    pub(super) fn save(&mut self, state: &A) {
+        self.beside = true;
+        if let Err(error) = self.saving.start(state, &self.hub) {
+            let told = ActorError::internal(format!("not saved: {error}"));
+            tracing::error!(actor = %self.slot.about.address, %error, "the state cannot be saved");
+            self.broken = Some(Broken { error: told });
+        }
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
+        self.poll_side(cx);
+        if self.broken.is_some() || self.saving.is_due() {
+            return Poll::Ready(Step::Look);
+        }
+        if let Some(effect) = self.effects.pop_front() {
+            return Poll::Ready(Step::Perform(effect));
+        }
+        if let Some(job) = self.jobs.pop_front() {
+            return Poll::Ready(Step::Run(job));
+        }
+        while self.machine.is_started() {
+            let Some(msg) = self.batch.pop_front() else {
+                break;
+            };
+            if let Some(job) = self.begin(msg) {
+                return Poll::Ready(Step::Run(job));
+            }
+        }
+        self.poll_mailbox(cx)
+    }
+
+    /// Looks into the mailbox, which is only worth its lock when nothing else is to do.
+    fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
+        let started = self.machine.is_started();
+        let mut mailbox = self.slot.mailbox();
+        if let Some(turn) = mailbox.next_turn() {
+            return Poll::Ready(Step::Turn(turn));
+        }
+        let stop = mailbox.take_stop();
+        // A lone message needs no batch, and so touches no second buffer.
+        let lone = if started {
+            mailbox.take_calls(&mut self.batch)
+        } else {
+            None
+        };
+        let mut news = mailbox.poll_any(cx).is_ready() || stop.is_some();
+        let free_waits = started && mailbox.has_free();
+        drop(mailbox);
+        if let Some(stop) = stop {
+            self.ask(stop);
+        }
+        if free_waits {
+            self.start_waiting_free();
+            news = true;
+        }
+        if !self.batch.is_empty() || lone.is_some() {
+            self.slot.made_room();
+            news = true;
+        }
+        if news {
+            self.quiet = false;
+            self.machine.busy();
+            let job = lone.and_then(|msg| self.begin(msg));
+            return Poll::Ready(job.map_or(Step::Look, Step::Run));
+        }
+        self.rest(cx)
+    }
+
+    /// Nothing to do: arms the timer, and sleeps if it is time.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
+        if !self.quiet {
+            self.quiet = true;
+            if self.machine.counts_idle_time() {
+                self.tell(Event::Quiet);
+            }
+            if !self.effects.is_empty() {
+                return Poll::Ready(Step::Look);
+            }
+        }
+        let machine = self.machine.next_deadline();
+        let Some(next) = machine.into_iter().chain(self.saving.next_deadline()).min() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(next)));
+        // A later deadline leaves the timer as it is: when it fires too early, it is set anew.
+        if next < timer.deadline() {
+            timer.as_mut().reset(next);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if next <= now {
+                self.timer = None;
+                self.saving.on_deadline(now);
+                self.tell(Event::Deadline);
+                self.quiet = false;
+                return Poll::Ready(Step::Look);
+            }
+            timer.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+
+    /// Begins with a message: what to run first, if anything.
+    pub(super) fn begin(&mut self, msg: Msg<A>) -> Option<Job<A>> {
+        match msg {
+            Msg::Call(call, conn) => return self.take_call(call, conn),
+            Msg::Http(call) => self.open(Box::new(call.opening)),
+            Msg::Open(opening) => self.open(opening),
+            Msg::Close(id) => self.disconnect(id, None),
+            Msg::Subscribe(id, event, on) => self.subscribe(id, &event, on),
+        }
+        self.jobs.pop_front()
+    }
+
+    /// A call becomes a job; one over a connection that has gone is dropped with it.
+    pub(super) fn take_call(&mut self, call: A::Call, conn: Option<ConnId>) -> Option<Job<A>> {
+        let caller = match conn {
+            None => None,
+            Some(id) => Some(self.hub.table().by_id(id).cloned()?),
+        };
+        let job = Job::call(call, caller);
+        if job.receiver() == Receiver::Free {
+            self.spawn_free(job);
+            return None;
+        }
+        Some(job)
+    }
+}

@@ -1,0 +1,276 @@
+//! What waits for an actor: bounded, and empty of memory while nothing waits (P6).
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
+
+use super::job::{HttpCall, Opening};
+use crate::{
+    actor::{Actor, ReadTurn, Turn},
+    id::ConnId,
+    lifecycle::Stop,
+};
+
+/// One message to an actor.
+pub(crate) enum Msg<A: Actor> {
+    /// A call from inside the process, or over the connection that is named.
+    Call(A::Call, Option<ConnId>),
+    /// A call by a single HTTP request.
+    Http(Box<HttpCall<A>>),
+    /// A client wants to connect.
+    Open(Box<Opening<A>>),
+    /// A client has gone.
+    Close(ConnId),
+    /// A client wants to hear an event, or no more.
+    Subscribe(ConnId, Box<str>, bool),
+}
+
+/// A message that was not taken, handed back.
+pub(crate) enum Refused<A: Actor> {
+    /// The mailbox is full.
+    Full(Msg<A>),
+    /// The actor is gone for good, or nothing may wake it any more.
+    Gone(Msg<A>),
+}
+
+/// Whether a cell runs behind the mailbox.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// None: the next message starts one.
+    Asleep,
+    /// One does.
+    Awake,
+    /// None, and none will.
+    Gone,
+}
+
+/// The queues. Everything that decides between sleeping and waking is under one lock, so a message
+/// cannot fall between a cell that leaves and one that comes.
+///
+/// Small on purpose: with thousands of actors each line of memory that a message touches has to be
+/// fetched.
+pub(super) struct Mailbox<A: Actor> {
+    pub(super) phase: Phase,
+    stop: Option<Stop>,
+    rung: bool,
+    /// Whether the cell waits for something to come.
+    parked: bool,
+    limit: usize,
+    /// The cell's; kept from one wait to the next.
+    waker: Option<Waker>,
+    calls: VecDeque<Msg<A>>,
+    beside: Option<Box<Beside<A>>>,
+}
+
+/// What need not wait for the calls before it. Few actors ever have any.
+struct Beside<A: Actor> {
+    /// Calls of handlers that run free: they need no turn.
+    free: VecDeque<Msg<A>>,
+    /// Short turns of handlers that run free.
+    turns: VecDeque<Turn<A>>,
+}
+
+impl<A: Actor> Default for Beside<A> {
+    fn default() -> Self {
+        Self {
+            free: VecDeque::new(),
+            turns: VecDeque::new(),
+        }
+    }
+}
+
+/// What a push asks of the one who pushed.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Pushed {
+    /// Nothing.
+    Taken,
+    /// Start a cell.
+    Start,
+}
+
+impl<A: Actor> Mailbox<A> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            phase: Phase::Asleep,
+            stop: None,
+            rung: false,
+            parked: false,
+            limit,
+            waker: None,
+            calls: VecDeque::new(),
+            beside: None,
+        }
+    }
+
+    /// Adds a message. Those that end something are never refused for lack of room.
+    pub(super) fn push(&mut self, msg: Msg<A>, is_free: bool) -> Result<Pushed, Refused<A>> {
+        if self.phase == Phase::Gone {
+            return Err(Refused::Gone(msg));
+        }
+        let bounded = !matches!(msg, Msg::Close(_) | Msg::Subscribe(..));
+        if bounded && !self.has_room() {
+            return Err(Refused::Full(msg));
+        }
+        if is_free {
+            self.beside.get_or_insert_default().free.push_back(msg);
+        } else {
+            self.calls.push_back(msg);
+        }
+        Ok(self.awaken())
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let free = self.beside.as_ref().map_or(0, |it| it.free.len());
+        self.calls.len() + free < self.limit
+    }
+
+    pub(super) fn push_turn(&mut self, turn: Turn<A>) {
+        self.beside.get_or_insert_default().turns.push_back(turn);
+        self.unpark();
+    }
+
+    pub(super) fn ring(&mut self) {
+        self.rung = true;
+        self.unpark();
+    }
+
+    /// Asks the cell to stop; wakes nobody who sleeps.
+    pub(super) fn ask(&mut self, stop: Stop) {
+        if self.phase == Phase::Awake {
+            self.stop = Some(stop);
+            self.unpark();
+        }
+    }
+
+    fn awaken(&mut self) -> Pushed {
+        if self.phase == Phase::Asleep {
+            self.phase = Phase::Awake;
+            return Pushed::Start;
+        }
+        self.unpark();
+        Pushed::Taken
+    }
+
+    /// Wakes the cell if it waits. Under the lock, because handing the waker out would cost a clone
+    /// at every wait.
+    fn unpark(&mut self) {
+        if self.parked {
+            self.parked = false;
+            if let Some(waker) = &self.waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Moves what waits into `batch`, which must be empty; a lone message is given directly.
+    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) -> Option<Msg<A>> {
+        if self.calls.len() <= 1 {
+            return self.calls.pop_front();
+        }
+        std::mem::swap(&mut self.calls, batch);
+        None
+    }
+    /// Puts messages back that were taken and not begun, before all others.
+    pub(super) fn put_back(&mut self, mut batch: VecDeque<Msg<A>>) {
+        batch.append(&mut self.calls);
+        self.calls = batch;
+    }
+
+    pub(super) fn next_free(&mut self) -> Option<Msg<A>> {
+        self.beside.as_mut()?.free.pop_front()
+    }
+
+    pub(super) fn next_turn(&mut self) -> Option<Turn<A>> {
+        self.beside.as_mut()?.turns.pop_front()
+    }
+
+    pub(super) fn take_stop(&mut self) -> Option<Stop> {
+        self.stop.take()
+    }
+
+    /// Drops the short turns of a life that is over.
+    pub(super) fn clear_turns(&mut self) {
+        if let Some(beside) = &mut self.beside {
+            beside.turns.clear();
+        }
+        self.rung = false;
+    }
+
+    /// Everything that waits, for a cell that cannot serve it.
+    pub(super) fn drain(&mut self) -> Vec<Msg<A>> {
+        let free = self.beside.take().map(|it| it.free).into_iter().flatten();
+        free.chain(self.calls.drain(..)).collect()
+    }
+
+    /// Whether calls of free handlers wait.
+    pub(super) fn has_free(&self) -> bool {
+        self.beside.as_ref().is_some_and(|it| !it.free.is_empty())
+    }
+
+    fn has_turns(&self) -> bool {
+        self.beside.as_ref().is_some_and(|it| !it.turns.is_empty())
+    }
+
+    /// The next short turn if it only reads.
+    pub(super) fn next_read(&mut self) -> Option<ReadTurn<A>> {
+        let turns = &mut self.beside.as_mut()?.turns;
+        match turns.pop_front()? {
+            Turn::Read(read) => Some(read),
+            write @ Turn::Write(_) => {
+                turns.push_front(write);
+                None
+            }
+        }
+    }
+
+    /// Whether the bell was rung; registers for whatever comes next.
+    pub(super) fn poll_news(&mut self, cx: &mut Context<'_>) -> bool {
+        if std::mem::take(&mut self.rung) {
+            return true;
+        }
+        self.register(cx);
+        false
+    }
+
+    /// Whether calls wait.
+    pub(super) fn has_calls(&self) -> bool {
+        !self.calls.is_empty() || self.has_free()
+    }
+
+    /// Frees the memory of queues that are empty, and lets go of the cell's task.
+    pub(super) fn shrink(&mut self) {
+        self.parked = false;
+        self.waker = None;
+        if self.calls.is_empty() {
+            self.calls = VecDeque::new();
+        }
+        if self
+            .beside
+            .as_ref()
+            .is_some_and(|it| it.free.is_empty() && it.turns.is_empty())
+        {
+            self.beside = None;
+        }
+    }
+
+    /// Ready when the bell was rung or a turn or stop waits; registers for whatever comes next.
+    pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.rung) || self.has_turns() || self.stop.is_some() {
+            return Poll::Ready(());
+        }
+        self.register(cx);
+        Poll::Pending
+    }
+
+    fn register(&mut self, cx: &Context<'_>) {
+        self.parked = true;
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|it| it.will_wake(cx.waker()))
+        {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+}

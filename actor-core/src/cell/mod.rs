@@ -1,0 +1,28 @@
+//! One actor alive: the task that owns its state, and the slot through which others reach it.
+//!
+//! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
+//! - [`live`]: the loop of one life. [`startup`] comes before it, [`stopping`] after.
+//! - [`turns`]: handlers on the state. [`side`]: what goes on beside them.
+//! - [`guard`]: the only place where user code may panic or time out.
+//! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
+//! - [`connect`]: connections on their way in and out. [`persist`]: their stored form and the state's.
+
+mod commit;
+mod connect;
+mod gate;
+mod guard;
+mod job;
+mod live;
+mod mailbox;
+mod persist;
+mod side;
+mod slot;
+mod startup;
+mod stopping;
+mod turns;
+
+pub(crate) use self::{
+    job::{OpenDone, Opening},
+    mailbox::{Msg, Refused},
+    slot::{AnySlot, Host, OpenSocket, Roster, Slot, TypeInfo, WireCall, gone, stopping},
+};

@@ -1,0 +1,317 @@
+//! From storage to a live actor: load or create, bring the connections back, wake.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    commit::Saving,
+    guard::Guard,
+    job::read_answer,
+    live::Cell,
+    mailbox::{Msg, Phase},
+    persist::{self, StoredConn},
+    slot::{self, Slot},
+};
+use crate::{
+    actor::{Actor, Ctx, Doorbell, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
+    config::Durability,
+    connection::CloseFrame,
+    error::ActorError,
+    id::{ConnId, Generation},
+    lifecycle::{Event, Stop},
+    storage::{ActorRecord, Entry, Loaded, StorageError, keys},
+    value::Value,
+};
+
+/// A life that did not begin. Everybody who waited has been told.
+pub(super) struct DidNotStart;
+
+/// Begins a life. `asked` is what the life before was asked for and could not finish.
+pub(super) async fn start<A: Actor>(
+    slot: &Arc<Slot<A>>,
+    asked: Option<Stop>,
+) -> Result<(Cell<A>, A), DidNotStart> {
+    match try_start(slot, asked).await {
+        Ok(life) => Ok(life),
+        Err(failure) => {
+            let error = failure.error;
+            tracing::error!(actor = %slot.about.address, %error, "the actor did not start");
+            let mut mailbox = slot.mailbox();
+            mailbox.phase = if failure.is_final {
+                Phase::Gone
+            } else {
+                Phase::Asleep
+            };
+            mailbox.clear_turns();
+            let waiting = mailbox.drain();
+            mailbox.shrink();
+            drop(mailbox);
+            for msg in waiting {
+                refuse(msg, &error);
+            }
+            if failure.is_final {
+                slot.strike();
+                let sockets = std::mem::take(&mut *slot.sockets());
+                for listener in sockets.into_values() {
+                    listener.close(CloseFrame::new(1011, "actor.not_found"));
+                }
+            }
+            slot.made_room();
+            Err(DidNotStart)
+        }
+    }
+}
+
+/// Why a start failed.
+struct Failure {
+    error: ActorError,
+    /// Whether the next message need not try again.
+    is_final: bool,
+}
+
+impl From<ActorError> for Failure {
+    fn from(error: ActorError) -> Self {
+        Self {
+            error,
+            is_final: false,
+        }
+    }
+}
+
+async fn try_start<A: Actor>(
+    slot: &Arc<Slot<A>>,
+    asked: Option<Stop>,
+) -> Result<(Cell<A>, A), Failure> {
+    let Loaded { record, entries } = load(slot).await?;
+    let Sorted { state, rows } = sort(slot, entries)?;
+    let generation = next_generation(slot, &record);
+    slot.about.set_generation(generation.number());
+    let now = Instant::now();
+    let saving = Saving::new(Arc::clone(&slot.host.driver), record.id, generation, now);
+
+    let mut table = Table::default();
+    let stale = bring_back(slot, rows, &mut table)?;
+    let hub = Arc::new(Hub::new(
+        Arc::clone(&slot.about),
+        Arc::clone(&slot.info.options),
+        Arc::clone(&slot.host.clock),
+        Arc::clone(&slot.host.entropy),
+        Arc::clone(slot) as Arc<dyn Doorbell<A>>,
+        table,
+    ));
+    let mut cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
+
+    let mut actor = match state {
+        Some(bytes) => persist::decode_state::<A>(&bytes).map_err(|e| unreadable(&e))?,
+        None => {
+            let actor = create(&hub, record.input).await?;
+            if cell.stores() {
+                cell.saving.state_changed();
+                cell.saving.want_now();
+            }
+            actor
+        }
+    };
+    wake(&hub, &mut actor).await?;
+    if cell.stores() && hub.table().is_dirty() {
+        cell.saving.connections_changed();
+        cell.saving.want_now();
+    }
+    cell.tell(Event::Started);
+    if let Some(stop) = asked {
+        cell.ask(stop);
+    }
+    if slot.host.is_closing() {
+        // Asked before there was anybody to ask.
+        cell.ask(Stop::Shutdown);
+    }
+    if hub.has_news() {
+        let tag = cell.tag(cell.options().durability);
+        cell.drain_outputs(true, tag);
+    }
+    for conn in stale {
+        // Its client left while nobody was awake to see it (H12).
+        cell.run_disconnect_hook(&conn.restore(Listener::Nobody));
+    }
+    Ok((cell, actor))
+}
+
+async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
+    if slot.info.options.durability == Durability::None {
+        let record = ActorRecord {
+            id: slot.about.id,
+            address: slot.about.address.clone(),
+            created: slot.host.clock.now(),
+            generation: Generation::from_number(slot.about.generation()),
+            input: slot.input().cloned(),
+        };
+        let parked = std::mem::take(&mut *slot.parked());
+        let entry = |(id, value)| Entry {
+            key: keys::connection(id),
+            value,
+        };
+        return Ok(Loaded {
+            record,
+            entries: parked.into_iter().map(entry).collect(),
+        });
+    }
+    match slot.host.driver.load(slot.about.id, keys::WAKE).await {
+        Ok(Some(loaded)) => Ok(loaded),
+        Ok(None) => Err(Failure {
+            error: slot::gone(),
+            is_final: true,
+        }),
+        Err(error) => Err(storage_failed(&error).into()),
+    }
+}
+
+fn storage_failed(error: &StorageError) -> ActorError {
+    ActorError::new(
+        "actor",
+        "storage_failed",
+        format!("the actor cannot be loaded: {error}"),
+    )
+}
+
+/// Each start counts one up from the last that saved, or that this process has seen.
+fn next_generation<A: Actor>(slot: &Slot<A>, record: &ActorRecord) -> Generation {
+    let seen = Generation::from_number(slot.about.generation());
+    record.generation.max(seen).next()
+}
+
+struct Sorted<A: Actor> {
+    state: Option<Bytes>,
+    rows: HashMap<ConnId, StoredConn<A>>,
+}
+
+fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Failure> {
+    let mut sorted = Sorted {
+        state: None,
+        rows: HashMap::new(),
+    };
+    for Entry { key, value } in entries {
+        match keys::read(&key) {
+            keys::WakeKey::State => sorted.state = Some(value),
+            keys::WakeKey::Connection(id) => {
+                let row = persist::decode_conn(id, &value).map_err(|e| unreadable(&e))?;
+                sorted.rows.insert(id, row);
+            }
+            keys::WakeKey::Unknown => {
+                tracing::warn!(actor = %slot.about.address, ?key, "an entry of an unknown kind");
+            }
+        }
+    }
+    Ok(sorted)
+}
+
+fn unreadable(error: &crate::actor::StateError) -> ActorError {
+    // The bytes stay as they are, for a program that can read them (S6).
+    let mut text = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        text = format!("{text}: {source}");
+    }
+    ActorError::new("protocol", "invalid_persisted_data", text)
+}
+
+/// Joins the rows with the sockets that are still there (H12). What has a row and no socket comes
+/// back; a socket without a row is closed.
+fn bring_back<A: Actor>(
+    slot: &Slot<A>,
+    mut rows: HashMap<ConnId, StoredConn<A>>,
+    table: &mut Table<A>,
+) -> Result<Vec<StoredConn<A>>, Failure> {
+    let mut sockets = slot.sockets();
+    sockets.retain(|id, listener| {
+        let Some(mut row) = rows.remove(id) else {
+            listener.close(CloseFrame::new(1000, "ws.meta_not_found_during_restore"));
+            return false;
+        };
+        let hears = std::mem::take(&mut row.hears);
+        table.restore(row.restore(listener.clone()), hears);
+        true
+    });
+    let stale: Vec<_> = rows.into_values().collect();
+    for row in &stale {
+        table.forget_row(row.id);
+    }
+    Ok(stale)
+}
+
+async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {
+    let input: A::Input = match input {
+        Some(bytes) => ciborium::from_reader(&*bytes)
+            .map_err(|e| e.to_string())
+            .and_then(|value: Value| value.deserialize_into().map_err(|e| e.to_string())),
+        None => Value::Undefined
+            .deserialize_into()
+            .map_err(|e| e.to_string()),
+    }
+    .map_err(|e| {
+        ActorError::new("actor", "invalid_input", format!("the actor's input: {e}"))
+            .with_status(400)
+            .public()
+    })?;
+    let ctx = context(hub);
+    let timeout = hub.options.create_timeout;
+    finish(
+        "on_create",
+        Guard::new(A::create(&ctx, input), timeout).await,
+    )
+}
+
+async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<(), Failure> {
+    let (to, mut answer) = oneshot::channel();
+    let Some(mut call) = A::hook(Hook::Wake(Reply::caller(to))) else {
+        return Ok(());
+    };
+    let ctx = context(hub);
+    let timeout = hub.options.wake_timeout;
+    let outcome = match A::HANDLERS[A::handler(&call)].receiver {
+        Receiver::Shared => Guard::new(actor.run_shared(&ctx, &mut call), timeout).await,
+        Receiver::Exclusive | Receiver::Free => {
+            Guard::new(actor.run_exclusive(&ctx, &mut call), timeout).await
+        }
+    };
+    A::reply(&mut call).release();
+    finish("on_wake", outcome.map(|()| read_answer(&mut answer)))
+}
+
+fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
+    Ctx {
+        hub: Arc::clone(hub),
+        caller: None,
+        request: None,
+        origin: Origin::Turn,
+    }
+}
+
+/// Names the hook in whatever went wrong (P5).
+fn finish<T>(
+    hook: &str,
+    outcome: Result<Result<T, ActorError>, super::guard::Fault>,
+) -> Result<T, Failure> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            tracing::warn!(hook, %error, "a start hook failed");
+            Err(error.into())
+        }
+        Err(fault) => Err(fault.of_hook(hook).into()),
+    }
+}
+
+/// Tells whoever sent a message that it will not be served.
+pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
+    match msg {
+        Msg::Call(mut call, _) => {
+            let reply = A::reply(&mut call);
+            reply.fail(error.clone());
+            reply.release();
+        }
+        Msg::Http(call) => call.opening.done.refuse(error),
+        Msg::Open(opening) => opening.done.refuse(error),
+        Msg::Close(_) | Msg::Subscribe(..) => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! Options of an actor type: what each does, its default, its cost.
+
+use std::time::Duration;
+
+/// When the outputs of a turn may leave: its reply, its events, the acknowledgement of a connection
+/// (P2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Once the state they saw is on disk. Nothing that a client was told is ever lost. Costs one
+    /// commit of waiting, shared by all turns that gathered meanwhile.
+    #[default]
+    Acked,
+    /// At once; the state follows within [`save_interval`](ActorOptions::save_interval). A crash may
+    /// lose that much of what was acknowledged.
+    Relaxed,
+    /// At once, and the state is never stored: an actor that wakes was created anew. As an option of
+    /// a single action it means the same as `Relaxed`.
+    None,
+}
+
+/// Options of an actor type. `#[actor(..)]` sets each by its name; durations are written `"30s"`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ActorOptions {
+    /// When outputs may leave. Default: [`Durability::Acked`].
+    pub durability: Durability,
+    /// How long an actor stays awake with nothing to do. `None` keeps it awake until it is asked to
+    /// sleep or the process stops. Default: 30 s. Shorter frees memory sooner and wakes more often.
+    pub sleep_after: Option<Duration>,
+    /// How long going to sleep may take in all: `on_sleep`, disconnects, running handlers. Default:
+    /// 15 s.
+    pub sleep_grace: Duration,
+    /// Longest time state stays unsaved under [`Durability::Relaxed`]. Default: 1 s.
+    pub save_interval: Duration,
+    /// How long an action may run, the wait for other turns not counted. Default: 60 s.
+    pub action_timeout: Duration,
+    /// How long `on_create` may run. Default: 5 s.
+    pub create_timeout: Duration,
+    /// How long `on_wake` may run. Default: 5 s.
+    pub wake_timeout: Duration,
+    /// How long `on_before_connect`, `on_connect` and `on_disconnect` may run, each. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// Calls and frames that may wait for the actor. One more is refused with `actor.overloaded`.
+    /// Default: 1,024.
+    pub mailbox: usize,
+    /// Bytes that may wait for one connection's reader. One more frame closes that connection.
+    /// Default: 4 MiB.
+    pub outbox: usize,
+    /// Largest frame or body a client may send, in bytes. Default: 65,536.
+    pub max_incoming: usize,
+    /// Largest reply or event, in bytes. Default: 1 MiB.
+    pub max_outgoing: usize,
+    /// Most connections at a time. One more is refused with `actor.too_many_connections`. Default:
+    /// 100,000.
+    pub max_connections: usize,
+}
+
+impl Default for ActorOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            sleep_after: Some(Duration::from_secs(30)),
+            sleep_grace: Duration::from_secs(15),
+            save_interval: Duration::from_secs(1),
+            action_timeout: Duration::from_secs(60),
+            create_timeout: Duration::from_secs(5),
+            wake_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            mailbox: 1024,
+            outbox: 4 * 1024 * 1024,
+            max_incoming: 64 * 1024,
+            max_outgoing: 1024 * 1024,
+            max_connections: 100_000,
+        }
+    }
+}

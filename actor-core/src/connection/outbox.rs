@@ -1,0 +1,254 @@
+//! What waits for one client's reader: bounded in bytes, empty of memory while nothing waits (P6).
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+
+use crate::protocol::Encoding;
+
+/// One WebSocket message for a client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Frame {
+    /// The encoded message.
+    pub bytes: Bytes,
+    /// Whether it goes out as text, else as binary.
+    pub text: bool,
+}
+
+/// How a socket is closed: a code and a reason of at most 123 bytes (RFC 6455 §5.5.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CloseFrame {
+    /// The status code.
+    pub code: u16,
+    /// The reason, cut to fit.
+    pub reason: String,
+}
+
+impl CloseFrame {
+    /// A close frame; a reason over 123 bytes is cut at a character.
+    pub fn new(code: u16, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        if 123 < reason.len() {
+            let end = (0..=123)
+                .rev()
+                .find(|at| reason.is_char_boundary(*at))
+                .unwrap_or(0);
+            reason.truncate(end);
+        }
+        Self { code, reason }
+    }
+}
+
+/// What a socket's task does next.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// Send this.
+    Frame(Frame),
+    /// Send this close frame; nothing follows.
+    Close(CloseFrame),
+}
+
+/// The frames on their way to one client.
+///
+/// The actor's side pushes and never waits. A client that does not read fills its own outbox, which
+/// then drops everything and closes: nobody else notices.
+#[derive(Debug)]
+pub struct Outbox {
+    encoding: Encoding,
+    limit: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    closing: Closing,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+enum Closing {
+    #[default]
+    Open,
+    /// Close after the frames that wait.
+    After(CloseFrame),
+    /// The reader is gone or the close was delivered.
+    Closed,
+}
+
+impl Outbox {
+    /// An empty outbox for a client that speaks `encoding`, holding at most `limit` bytes.
+    #[must_use]
+    pub fn new(encoding: Encoding, limit: usize) -> Self {
+        Self {
+            encoding,
+            limit,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// What the client speaks.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Adds an encoded message. Over the limit, closes the socket with `ws.slow_reader`.
+    pub(crate) fn push(&self, bytes: Bytes) {
+        let mut inner = self.lock();
+        if !matches!(inner.closing, Closing::Open) {
+            return;
+        }
+        if self.limit < inner.bytes + bytes.len() {
+            inner.frames = VecDeque::new();
+            inner.bytes = 0;
+            inner.closing = Closing::After(CloseFrame::new(1011, "ws.slow_reader"));
+        } else {
+            inner.bytes += bytes.len();
+            inner.frames.push_back(Frame {
+                bytes,
+                text: self.encoding == Encoding::Json,
+            });
+        }
+        wake(inner);
+    }
+
+    /// Closes the socket once what waits is sent. The first reason stays.
+    pub(crate) fn close(&self, frame: CloseFrame) {
+        let mut inner = self.lock();
+        if matches!(inner.closing, Closing::Open) {
+            inner.closing = Closing::After(frame);
+            wake(inner);
+        }
+    }
+
+    /// Whether more may still be delivered.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.lock().closing, Closing::Open)
+    }
+
+    /// What to send next, waiting until there is something. `None` after the close frame.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let mut inner = self.lock();
+        if let Some(frame) = inner.frames.pop_front() {
+            inner.bytes -= frame.bytes.len();
+            if inner.frames.is_empty() {
+                // A sleeping socket keeps no buffer.
+                inner.frames = VecDeque::new();
+            }
+            return Poll::Ready(Some(Delivery::Frame(frame)));
+        }
+        match mem::replace(&mut inner.closing, Closing::Closed) {
+            Closing::Open => {
+                inner.closing = Closing::Open;
+                register(&mut inner, cx);
+                Poll::Pending
+            }
+            Closing::After(frame) => Poll::Ready(Some(Delivery::Close(frame))),
+            Closing::Closed => Poll::Ready(None),
+        }
+    }
+
+    /// Waits until the socket is to be closed, though frames may still wait.
+    pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        match inner.closing {
+            Closing::Open => {
+                register(&mut inner, cx);
+                Poll::Pending
+            }
+            Closing::After(_) | Closing::Closed => Poll::Ready(()),
+        }
+    }
+
+    /// What to send next, if something waits.
+    #[must_use]
+    pub fn try_next(&self) -> Option<Delivery> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_next(&mut cx) {
+            Poll::Ready(next) => next,
+            Poll::Pending => None,
+        }
+    }
+
+    /// The reader is gone: drops what waits and takes no more.
+    pub fn abandon(&self) {
+        let mut inner = self.lock();
+        *inner = Inner {
+            closing: Closing::Closed,
+            ..Inner::default()
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here can panic half-way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn register(inner: &mut Inner, cx: &Context<'_>) {
+    if !inner
+        .waker
+        .as_ref()
+        .is_some_and(|it| it.will_wake(cx.waker()))
+    {
+        inner.waker = Some(cx.waker().clone());
+    }
+}
+
+fn wake(mut inner: MutexGuard<'_, Inner>) {
+    let waker = inner.waker.take();
+    drop(inner);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &'static str) -> Delivery {
+        Delivery::Frame(Frame {
+            bytes: Bytes::from_static(text.as_bytes()),
+            text: true,
+        })
+    }
+
+    #[test]
+    fn frames_come_out_in_order_and_before_the_close() {
+        let outbox = Outbox::new(Encoding::Json, 10);
+        outbox.push("one".into());
+        outbox.push("two".into());
+        outbox.close(CloseFrame::new(1000, "bye"));
+        outbox.push("late".into());
+        assert_eq!(outbox.try_next(), Some(frame("one")));
+        assert_eq!(outbox.try_next(), Some(frame("two")));
+        assert_eq!(
+            outbox.try_next(),
+            Some(Delivery::Close(CloseFrame::new(1000, "bye")))
+        );
+        assert_eq!(outbox.try_next(), None);
+    }
+
+    #[test]
+    fn a_slow_reader_is_closed_and_holds_nothing() {
+        let outbox = Outbox::new(Encoding::Json, 5);
+        outbox.push("12345".into());
+        outbox.push("6".into());
+        assert!(!outbox.is_open());
+        let slow = CloseFrame::new(1011, "ws.slow_reader");
+        assert_eq!(outbox.try_next(), Some(Delivery::Close(slow)));
+    }
+
+    #[test]
+    fn reasons_are_cut_at_a_character() {
+        assert_eq!(CloseFrame::new(1000, "é".repeat(80)).reason.len(), 122);
+    }
+}

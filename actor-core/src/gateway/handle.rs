@@ -1,0 +1,238 @@
+//! Typed handles: how code in the same process calls an actor, without encoding and without boxes.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::local::Connection;
+use crate::{
+    actor::{Actor, Reply, aborted},
+    cell::{Msg, Refused, Slot},
+    error::{ActorError, CallError},
+    id::{ActorId, ConnId},
+    key::ActorKey,
+    registry::{self, Lookup, Registry},
+    value::Value,
+};
+
+/// An actor with a handle type of its own, which has its actions as methods. `#[actor]` writes this.
+pub trait Handled: Actor {
+    /// The handle type, such as `ChatRoomHandle`.
+    type Handle: From<ActorHandle<Self>> + Clone + fmt::Debug + Send + Sync + 'static;
+}
+
+/// A way to one actor, by key or by id. Making one does nothing; the actor is looked up, and woken,
+/// by the first call.
+///
+/// Cloning is cheap. A handle to a key that is destroyed and created again reaches the new actor.
+pub struct ActorHandle<A: Actor> {
+    registry: Registry,
+    target: Target,
+    slot: OnceLock<Arc<Slot<A>>>,
+    caller: Option<ConnId>,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Get(ActorKey),
+    GetOrCreate(ActorKey, Option<Value>),
+    Id(ActorId),
+}
+
+impl Registry {
+    /// A handle to the actor with this key, which is created when it is first used and not there.
+    #[must_use]
+    pub fn get_or_create<A: Handled>(&self, key: impl Into<ActorKey>) -> A::Handle {
+        ActorHandle::new(self, Target::GetOrCreate(key.into(), None)).into()
+    }
+
+    /// As [`get_or_create`](Self::get_or_create), with what `on_create` is given should it run.
+    ///
+    /// # Errors
+    ///
+    /// When the input does not serialize.
+    pub fn get_or_create_with<A: Handled>(
+        &self,
+        key: impl Into<ActorKey>,
+        input: &A::Input,
+    ) -> Result<A::Handle, ActorError> {
+        let input = input_value(input)?;
+        Ok(ActorHandle::new(self, Target::GetOrCreate(key.into(), Some(input))).into())
+    }
+
+    /// A handle to the actor with this key. Calls fail with `actor.not_found` while there is none.
+    #[must_use]
+    pub fn get<A: Handled>(&self, key: impl Into<ActorKey>) -> A::Handle {
+        ActorHandle::new(self, Target::Get(key.into())).into()
+    }
+
+    /// A handle to the actor with this id. Calls fail with `actor.not_found` when there is none.
+    #[must_use]
+    pub fn get_for_id<A: Handled>(&self, id: ActorId) -> A::Handle {
+        ActorHandle::new(self, Target::Id(id)).into()
+    }
+
+    /// Creates an actor. When it returns, the key is taken for good; `on_create` runs with the first
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// `actor.duplicate_key` when the key is taken, `actor.key_too_large`, `actor.input_too_large`,
+    /// `actor.storage_failed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may have been created.
+    pub async fn create<A: Handled>(
+        &self,
+        key: impl Into<ActorKey>,
+        input: &A::Input,
+    ) -> Result<A::Handle, ActorError> {
+        let key = key.into();
+        let address = self.typed_address::<A>(key.clone())?;
+        let input = Some(registry::encode_input(&input_value(input)?)?);
+        let found = self.resolve(&address, Lookup::Create { input }).await?;
+        let handle = ActorHandle::new(self, Target::Get(key));
+        // Holds on to the actor, so that one that stores nothing exists for as long as the handle.
+        let _ = handle.slot.set(registry::typed::<A>(found.slot)?);
+        Ok(handle.into())
+    }
+}
+
+fn input_value(input: &impl Serialize) -> Result<Value, ActorError> {
+    Value::from_serialize(input)
+        .map_err(|e| ActorError::internal(format!("the input does not serialize: {e}")))
+}
+
+impl<A: Actor> ActorHandle<A> {
+    fn new(registry: &Registry, target: Target) -> Self {
+        Self {
+            registry: registry.clone(),
+            target,
+            slot: OnceLock::new(),
+            caller: None,
+        }
+    }
+
+    /// A handle whose calls come from a connection.
+    pub(super) fn of_connection(&self, slot: &Arc<Slot<A>>, conn: ConnId) -> Self {
+        Self {
+            registry: self.registry.clone(),
+            target: self.target.clone(),
+            slot: OnceLock::from(Arc::clone(slot)),
+            caller: Some(conn),
+        }
+    }
+
+    /// The actor's id, looked up and created if need be.
+    ///
+    /// # Errors
+    ///
+    /// As the first call would.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may have been created.
+    pub async fn resolve(&self) -> Result<ActorId, ActorError> {
+        Ok(self.slot().await?.about.id)
+    }
+
+    /// Opens a connection: the actor's connect hooks run, then events arrive until the connection is
+    /// dropped or closed by the actor. Calls made through it carry it as [`Ctx::conn`].
+    ///
+    /// [`Ctx::conn`]: crate::Ctx::conn
+    ///
+    /// # Errors
+    ///
+    /// What `on_before_connect` or `on_connect` answered, or why the actor could not be reached.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the connection is closed if it was opened.
+    pub async fn connect(&self, params: A::Params) -> Result<Connection<A>, ActorError>
+    where
+        A: Handled,
+    {
+        Connection::open(self, params).await
+    }
+
+    /// Calls a handler; the methods of the actor's own handle type wrap this.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Action`] with the action's own error, [`CallError::Actor`] when it was not run or
+    /// came to no answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the action may run or not; nobody hears its answer.
+    pub async fn call<T, E>(
+        &self,
+        make: impl FnOnce(Reply<T, E>) -> A::Call,
+    ) -> Result<T, CallError<E>> {
+        let (to, answer) = oneshot::channel();
+        let msg = Msg::Call(make(Reply::caller(to)), self.caller);
+        let refused = match self.slot.get() {
+            Some(slot) => slot.send(msg),
+            None => self.slot().await?.send(msg),
+        };
+        if let Err(refused) = refused {
+            self.send_again(refused).await?;
+        }
+        answer.await.unwrap_or_else(|_| Err(aborted().into()))
+    }
+
+    /// A key whose actor was destroyed may have a new one by now.
+    async fn send_again(&self, refused: Refused<A>) -> Result<(), ActorError> {
+        let slot = self.slot().await?;
+        match refused {
+            Refused::Gone(msg) if self.caller.is_none() && !self.registry.is_shutting_down() => {
+                let slot = self.look_up().await?;
+                slot.send(msg).map_err(|it| slot.refusal(&it))
+            }
+            refused => Err(slot.refusal(&refused)),
+        }
+    }
+
+    pub(super) async fn slot(&self) -> Result<Arc<Slot<A>>, ActorError> {
+        if let Some(slot) = self.slot.get() {
+            return Ok(Arc::clone(slot));
+        }
+        let slot = self.look_up().await?;
+        Ok(Arc::clone(self.slot.get_or_init(|| slot)))
+    }
+
+    async fn look_up(&self) -> Result<Arc<Slot<A>>, ActorError> {
+        let (key, lookup) = match &self.target {
+            Target::Id(id) => return registry::typed(self.registry.by_id(*id).await?),
+            Target::Get(key) => (key, Lookup::Get),
+            Target::GetOrCreate(key, input) => {
+                let input = input.as_ref().map(registry::encode_input).transpose()?;
+                (key, Lookup::GetOrCreate { input })
+            }
+        };
+        let address = self.registry.typed_address::<A>(key.clone())?;
+        registry::typed(self.registry.resolve(&address, lookup).await?.slot)
+    }
+}
+
+impl<A: Actor> Clone for ActorHandle<A> {
+    fn clone(&self) -> Self {
+        Self {
+            registry: self.registry.clone(),
+            target: self.target.clone(),
+            slot: self.slot.clone(),
+            caller: self.caller,
+        }
+    }
+}
+
+impl<A: Actor> fmt::Debug for ActorHandle<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorHandle({} {:?})", A::NAME, self.target)
+    }
+}

@@ -1,0 +1,260 @@
+//! Finds actors and keeps the line to their clients open: typed handles in the process, and the
+//! untyped [`Gateway`] that servers such as `actor-axum` speak to.
+
+mod actors;
+mod handle;
+mod local;
+mod socket;
+
+use std::{fmt, str::FromStr as _, sync::Arc};
+
+use bytes::Bytes;
+
+pub use self::{
+    handle::{ActorHandle, Handled},
+    local::Connection,
+    socket::{ConnectRequest, Socket, close_with, refusal},
+};
+use crate::{
+    cell::{self, AnySlot, WireCall},
+    config::ActorOptions,
+    error::ActorError,
+    id::ActorId,
+    key::{ActorKey, Address},
+    protocol::{
+        self, ActorSpecifier, Encoding,
+        target::{ActorQuery, Method, Target},
+    },
+    registry::{Lookup, Registry},
+    value::Value,
+};
+
+/// The way in for clients that speak the wire: resolves targets, calls actions, opens sockets.
+///
+/// Made by [`Registry::gateway`].
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    registry: Registry,
+}
+
+impl Registry {
+    /// The way in for clients that speak the wire.
+    #[must_use]
+    pub fn gateway(&self) -> Gateway {
+        Gateway {
+            registry: self.clone(),
+        }
+    }
+}
+
+/// An actor that was resolved. While it is held, the actor may sleep and wake behind it.
+#[derive(Clone)]
+pub struct ActorRef {
+    slot: Arc<dyn AnySlot>,
+}
+
+impl ActorRef {
+    /// The actor's id.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.slot.about().id
+    }
+
+    /// Where the actor is found.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.slot.about().address
+    }
+
+    /// The number of its present life, zero before the first.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.slot.about().generation()
+    }
+
+    /// Its options.
+    #[must_use]
+    pub fn options(&self) -> &ActorOptions {
+        self.slot.options()
+    }
+
+    /// As error bodies name it.
+    #[must_use]
+    pub fn specifier(&self) -> ActorSpecifier {
+        self.slot.about().specifier()
+    }
+
+    /// Asks the actor to sleep, if it is awake.
+    pub fn sleep(&self) {
+        self.slot.ask(crate::lifecycle::Stop::Sleep);
+    }
+
+    /// Whether the actor is awake.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.slot.is_awake()
+    }
+}
+
+impl fmt::Debug for ActorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef({})", self.address())
+    }
+}
+
+/// A client's HTTP request for an action.
+#[derive(Debug)]
+pub struct ActionRequest {
+    /// The action's wire name.
+    pub name: String,
+    /// What the body is in, and the answer will be.
+    pub encoding: Encoding,
+    /// The arguments, encoded.
+    pub body: Bytes,
+    /// The connection's params, `Undefined` for none.
+    pub params: Value,
+    /// The request, for hooks to look at.
+    pub request: Option<http::request::Parts>,
+}
+
+/// What an action's client is answered.
+#[derive(Clone, Debug)]
+pub struct ActionResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The output or the error, encoded.
+    pub body: Bytes,
+}
+
+impl Gateway {
+    /// The registry behind it.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Runs the task that reads and writes a client's socket. [`Registry::shutdown`] waits for it a
+    /// moment once it has closed all sockets.
+    pub fn spawn_socket(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.registry.host().sockets.spawn(task);
+    }
+
+    /// 128 random bits from the registry's source, for ids in logs.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        self.registry.host().entropy.random()
+    }
+
+    /// Finds the actor a request is for, and creates it if the request asks for that. A sleeping
+    /// actor is not woken by this.
+    ///
+    /// # Errors
+    ///
+    /// `actor.not_found`, `actor.not_registered`, `actor.key_too_large`, `actor.storage_failed`, ..
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may have been created.
+    pub async fn resolve(&self, target: &Target) -> Result<ActorRef, ActorError> {
+        let slot = match target {
+            Target::Direct { actor_id, .. } => self.by_id(actor_id).await?,
+            Target::Query(query) => self.by_query(query).await?,
+        };
+        Ok(ActorRef { slot })
+    }
+
+    async fn by_id(&self, id: &str) -> Result<Arc<dyn AnySlot>, ActorError> {
+        let id = ActorId::from_str(id).map_err(|_| cell::gone())?;
+        self.registry.by_id(id).await
+    }
+
+    async fn by_query(&self, query: &ActorQuery) -> Result<Arc<dyn AnySlot>, ActorError> {
+        let address = self.address(&query.namespace, &query.name, query.key.clone())?;
+        let lookup = match query.method {
+            Method::Get => Lookup::Get,
+            Method::GetOrCreate => Lookup::GetOrCreate {
+                input: input(query.input.as_ref())?,
+            },
+        };
+        Ok(self.registry.resolve(&address, lookup).await?.slot)
+    }
+
+    fn address(&self, namespace: &str, name: &str, key: ActorKey) -> Result<Address, ActorError> {
+        let own = self.registry.namespace();
+        let namespace = if **own == *namespace {
+            Arc::clone(own)
+        } else {
+            Arc::from(namespace)
+        };
+        self.registry.address(&namespace, name, key).ok_or_else(|| {
+            let text = format!("no actor type is named `{name}`");
+            ActorError::new("actor", "not_registered", text)
+        })
+    }
+
+    /// Calls an action as a connection of its own that lives as long as the call (C4). Errors are
+    /// answers too, encoded as the client asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the action may run or not; nobody hears its answer.
+    pub async fn action(&self, actor: &ActorRef, request: ActionRequest) -> ActionResponse {
+        let encoding = request.encoding;
+        match Self::call(actor, request).await {
+            Ok(response) => response,
+            Err(error) => error_response(encoding, &error, Some(&actor.specifier())),
+        }
+    }
+
+    async fn call(actor: &ActorRef, request: ActionRequest) -> Result<ActionResponse, ActorError> {
+        let limit = actor.options().max_incoming;
+        if limit < request.body.len() {
+            return Err(incoming_too_long(request.body.len(), limit));
+        }
+        let args = protocol::http::decode_action(request.encoding, &request.body);
+        let call = WireCall {
+            action: request.name,
+            args: args.map_err(ActorError::from),
+            encoding: request.encoding,
+            params: request.params,
+            request: request.request.map(Arc::new),
+        };
+        let answer = Arc::clone(&actor.slot).http(call)?;
+        let answer = answer.await.map_err(|_| crate::actor::aborted())?;
+        Ok(ActionResponse {
+            status: answer.status,
+            body: answer.body,
+        })
+    }
+}
+
+/// An error as an HTTP client is answered, masked unless it is public.
+#[must_use]
+pub fn error_response(
+    encoding: Encoding,
+    error: &ActorError,
+    about: Option<&ActorSpecifier>,
+) -> ActionResponse {
+    let shown = error.masked();
+    let body = protocol::http::encode_error(encoding, &shown, about);
+    ActionResponse {
+        status: shown.status(),
+        body,
+    }
+}
+
+/// A client sent more than it may (C10).
+#[must_use]
+pub fn incoming_too_long(bytes: usize, limit: usize) -> ActorError {
+    let text = format!("the message has {bytes} bytes, more than {limit}");
+    ActorError::new("message", "incoming_too_long", text)
+}
+
+/// Decodes a client's input and encodes it as storage keeps it.
+fn input(bytes: Option<&Bytes>) -> Result<Option<Bytes>, ActorError> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    let value = Encoding::Bare
+        .decode_value(bytes)
+        .map_err(ActorError::from)?;
+    crate::registry::encode_input(&value).map(Some)
+}

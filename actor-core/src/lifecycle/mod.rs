@@ -1,0 +1,16 @@
+//! The life of one actor in memory as a plain value: what it may do when, and what ends it.
+//!
+//! ```text
+//! Loading ─► Started ─► Grace(why) ─► Finalizing(why) ─► Ended(why)
+//! ```
+//!
+//! The cell tells the [`Machine`] what happened and does what it answers. In here nothing waits,
+//! locks, or reads a clock (P9), so races are orders of events, and tests try them all.
+
+mod machine;
+mod work;
+
+pub(crate) use self::{
+    machine::{Effect, Event, Machine, Phase, Stop},
+    work::WorkKind,
+};

@@ -1,0 +1,9 @@
+//! The dozen names of every actor file: `use actor_core::prelude::*`.
+
+#[cfg(feature = "macros")]
+pub use crate::{ActionError, actor};
+pub use crate::{
+    ActorError, ActorKey, ConnId, Event, Value,
+    actor::{Conn, Ctx, TaskCtx},
+    registry::Registry,
+};

@@ -1,0 +1,159 @@
+//! Names of headers and WebSocket subprotocols, and what the latter say.
+
+use percent_encoding::percent_decode_str;
+
+use super::{DecodeError, encoding::decode_params};
+use crate::value::Value;
+
+/// The encoding of a call: `json`, `cbor` or `bare`; JSON without it.
+pub const ENCODING: &str = "x-rivet-encoding";
+/// Connection parameters, as JSON text; read by [`decode_params`].
+pub const CONN_PARAMS: &str = "x-rivet-conn-params";
+/// `actor`, when the headers say where a request goes.
+pub const TARGET: &str = "x-rivet-target";
+/// The actor's id: of a request to where it goes, of an answer from where it comes.
+pub const ACTOR: &str = "x-rivet-actor";
+/// A token for the actor.
+pub const TOKEN: &str = "x-rivet-token";
+/// Asks to deliver to an actor that is not ready yet.
+pub const SKIP_READY_WAIT: &str = "x-rivet-skip-ready-wait";
+/// On errors made before an actor was reached: `group.code`.
+pub const ERROR: &str = "x-rivet-error";
+/// Which of the actor's lives answered.
+pub const ACTOR_GENERATION: &str = "x-rivet-actor-generation";
+/// The key of the actor that answered.
+pub const ACTOR_KEY: &str = "x-rivet-actor-key";
+/// Names one request in logs.
+pub const RAY_ID: &str = "x-rivet-ray-id";
+/// The namespace, from clients that say it in a header.
+pub const NAMESPACE: &str = "x-rivet-namespace";
+/// The URL a raw request had before it was sent through the gateway.
+pub const ORIGINAL_URL: &str = "x-rivet-internal-original-request-url";
+
+/// The subprotocol that both sides agree on.
+pub const SUBPROTOCOL: &str = "rivet";
+/// The value of [`TARGET`] that means an actor.
+pub const TARGET_ACTOR: &str = "actor";
+
+/// What a client's WebSocket subprotocols say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Subprotocols {
+    /// Whether [`SUBPROTOCOL`] is offered: the answer has to select it.
+    pub rivet: bool,
+    /// The encoding's name, not checked.
+    pub encoding: Option<String>,
+    /// What the socket is to reach; see [`TARGET_ACTOR`].
+    pub target: Option<String>,
+    /// The actor's id.
+    pub actor: Option<String>,
+    /// A token for the actor.
+    pub token: Option<String>,
+    /// Connection parameters.
+    pub conn_params: Option<Value>,
+    /// Asks to deliver to an actor that is not ready yet.
+    pub skip_ready_wait: bool,
+    /// The other tokens, as they are: a raw socket's own subprotocols among them.
+    pub others: Vec<String>,
+}
+
+impl Subprotocols {
+    /// Reads the values of all `Sec-WebSocket-Protocol` headers. Of a token that comes twice the
+    /// first counts.
+    ///
+    /// # Errors
+    ///
+    /// When the connection parameters are not JSON.
+    pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Self, DecodeError> {
+        let mut found = Self::default();
+        let tokens = values
+            .into_iter()
+            .flat_map(|it| it.split(','))
+            .map(str::trim);
+        for token in tokens.filter(|it| !it.is_empty()) {
+            let (name, value) = token.split_once('.').unwrap_or((token, ""));
+            match name {
+                SUBPROTOCOL if value.is_empty() => found.rivet = true,
+                "rivet_skip_ready_wait" => found.skip_ready_wait = true,
+                "rivet_encoding" => first(&mut found.encoding, value),
+                "rivet_target" => first(&mut found.target, value),
+                "rivet_actor" => first(&mut found.actor, value),
+                "rivet_token" => first(&mut found.token, value),
+                "rivet_conn_params" if found.conn_params.is_none() => {
+                    let json: Vec<u8> = percent_decode_str(value).collect();
+                    found.conn_params = Some(decode_params(&json)?);
+                }
+                _ if name.starts_with("rivet_") => {}
+                _ => found.others.push(token.to_owned()),
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn first(place: &mut Option<String>, value: &str) {
+    place.get_or_insert_with(|| percent_decode_str(value).decode_utf8_lossy().into_owned());
+}
+
+/// Reads the value of [`SKIP_READY_WAIT`].
+#[must_use]
+pub fn parse_flag(value: &str) -> Option<bool> {
+    match value {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clients_lists_are_understood() {
+        let params = Value::object([("user", Value::from("ü")), ("n", Value::from(1))]);
+        let npm = "rivet,rivet_encoding.bare,rivet_conn_params.%7B%22user%22%3A%22%C3%BC%22%2C%22n%22%3A1%7D";
+        let expected = Subprotocols {
+            rivet: true,
+            encoding: Some("bare".into()),
+            conn_params: Some(params),
+            ..Subprotocols::default()
+        };
+        assert_eq!(Subprotocols::parse([npm]).unwrap(), expected);
+        // With spaces, as the Rust client has them, and over several headers.
+        let spaced = npm.replace(',', ", ");
+        let (one, rest) = spaced.split_once(',').unwrap();
+        assert_eq!(Subprotocols::parse([one, rest]).unwrap(), expected);
+    }
+
+    #[test]
+    fn direct_targets_and_tokens() {
+        let found = Subprotocols::parse([
+            "rivet,rivet_encoding.json,rivet_target.actor,rivet_actor.a-1,rivet_token.a%20b,\
+             rivet_skip_ready_wait,rivet_test_ack_hook.x,rivet_conn.old,my.own,rivet_token.second",
+        ])
+        .unwrap();
+        assert_eq!(found.target.as_deref(), Some(TARGET_ACTOR));
+        assert_eq!(found.actor.as_deref(), Some("a-1"));
+        assert_eq!(found.token.as_deref(), Some("a b"));
+        assert!(found.skip_ready_wait);
+        assert_eq!(found.others, ["my.own"]);
+    }
+
+    #[test]
+    fn parameters_that_are_no_json_are_refused() {
+        assert!(Subprotocols::parse(["rivet,rivet_conn_params.%7B"]).is_err());
+        assert!(!Subprotocols::parse([""]).unwrap().rivet);
+    }
+
+    #[test]
+    fn header_parameters_may_be_latin_1_and_are_not_unescaped() {
+        let expected = Value::object([("u", "ü")]);
+        assert_eq!(decode_params("{\"u\":\"ü\"}".as_bytes()).unwrap(), expected);
+        assert_eq!(decode_params(b"{\"u\":\"\xfc\"}").unwrap(), expected);
+        let pair = decode_params(br#"["$BigInt","1"]"#).unwrap();
+        assert_eq!(
+            pair,
+            Value::from(vec![Value::from("$BigInt"), Value::from("1")])
+        );
+    }
+}

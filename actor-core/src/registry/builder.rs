@@ -1,0 +1,159 @@
+//! Declares a registry: which actor types, which storage, which clock.
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use tokio_util::task::TaskTracker;
+
+use super::{
+    Inner, Registry,
+    table::{Factory, FactoryOf, Table},
+};
+use crate::{
+    actor::Actor,
+    cell::Host,
+    clock::{Clock, Entropy, System},
+    key::MAX_NAME,
+    storage::{Driver, Memory},
+};
+
+/// Declares a [`Registry`]. Made by [`Registry::builder`].
+#[must_use = "a registry is made by `build`"]
+pub struct RegistryBuilder {
+    types: Vec<(TypeId, Arc<dyn Factory>)>,
+    driver: Option<Arc<dyn Driver>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    namespace: Arc<str>,
+}
+
+/// A registry that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two actor types have the same wire name.
+    #[error("two actor types are named `{name}`")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A wire name is empty or longer than 64 characters (K1).
+    #[error("`{name}` is no name for an actor type: it has to have 1 to {MAX_NAME} characters")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+}
+
+impl RegistryBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            types: Vec::new(),
+            driver: None,
+            clock: Arc::new(System),
+            entropy: Arc::new(System),
+            namespace: Arc::from("default"),
+        }
+    }
+
+    /// Declares an actor type.
+    pub fn actor<A: Actor>(mut self) -> Self {
+        self.types
+            .push((TypeId::of::<A>(), Arc::new(FactoryOf::<A>::new())));
+        self
+    }
+
+    /// Where actors are kept. Default: in memory, gone with the process.
+    pub fn storage(self, driver: impl Driver) -> Self {
+        self.shared_storage(Arc::new(driver))
+    }
+
+    /// Where actors are kept, for a driver somebody else holds too.
+    pub fn shared_storage(mut self, driver: Arc<dyn Driver>) -> Self {
+        self.driver = Some(driver);
+        self
+    }
+
+    /// What the time is. Default: the machine's clock. Deadlines follow tokio's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where ids come from. Default: the machine's random source.
+    pub fn entropy(mut self, entropy: impl Entropy) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// The namespace that typed handles use. Default: `default`.
+    pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Makes the registry. No actor is started: each wakes with its first message.
+    ///
+    /// # Errors
+    ///
+    /// When two actor types have the same name, or one has a bad one.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, nothing happens.
+    #[expect(
+        clippy::unused_async,
+        reason = "drivers may want to look at their data here"
+    )]
+    pub async fn build(self) -> Result<Registry, BuildError> {
+        let mut by_name: HashMap<Arc<str>, Arc<dyn Factory>> = HashMap::new();
+        let mut by_type = HashMap::new();
+        for (id, factory) in self.types {
+            let name = Arc::clone(&factory.info().name);
+            if name.is_empty() || MAX_NAME < name.chars().count() {
+                return Err(BuildError::BadName {
+                    name: name.to_string(),
+                });
+            }
+            by_type.insert(id, Arc::clone(&factory));
+            if by_name.insert(Arc::clone(&name), factory).is_some() {
+                return Err(BuildError::DuplicateName {
+                    name: name.to_string(),
+                });
+            }
+        }
+        let table = Arc::new(Table::default());
+        let roster = Arc::downgrade(&table);
+        let host = Arc::new(Host {
+            driver: self.driver.unwrap_or_else(|| Arc::new(Memory::new())),
+            clock: self.clock,
+            entropy: self.entropy,
+            tasks: TaskTracker::new(),
+            sockets: TaskTracker::new(),
+            closing: AtomicBool::new(false),
+            roster,
+        });
+        let namespace = self.namespace;
+        Ok(Registry {
+            inner: Arc::new(Inner {
+                host,
+                table,
+                by_name,
+                by_type,
+                namespace,
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryBuilder")
+            .field("types", &self.types.len())
+            .finish_non_exhaustive()
+    }
+}

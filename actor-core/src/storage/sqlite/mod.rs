@@ -1,0 +1,387 @@
+//! The driver that keeps everything in one SQLite file: opening it, its options, its calls.
+
+mod error;
+mod lock;
+mod query;
+mod queue;
+mod reader;
+mod schema;
+mod worker;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::error::OpenError;
+use self::{
+    lock::Lock,
+    reader::Read,
+    worker::{Command, Job, Reply, Worker},
+};
+use super::{
+    ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, NewActor, ScanRange,
+    StorageError,
+};
+use crate::{clock::Timestamp, id::ActorId, key::Address};
+
+/// Keeps actors in one SQLite file, safe from crashes of the process and of the machine.
+///
+/// One thread writes. Whatever was asked while it wrote goes into its next transaction together, so
+/// many actors share one flush of the disk. Reads run beside it on connections of their own.
+///
+/// Dropping it blocks until everything handed in is written; [`close`](Driver::close) does the same
+/// without blocking.
+pub struct Sqlite {
+    path: PathBuf,
+    /// `None` once closed. The threads end when the last sender is gone.
+    ends: RwLock<Option<Arc<Ends>>>,
+    /// Turns true when the threads have ended and the lock is free.
+    done: watch::Receiver<bool>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Ends {
+    writes: mpsc::Sender<Command>,
+    reads: mpsc::Sender<Read>,
+}
+
+impl Sqlite {
+    /// Opens the database at `path`, or makes one, with the default [options](Self::options).
+    ///
+    /// Beside it stand `<path>.lock`, which keeps other processes out, and, while it is open,
+    /// SQLite's `<path>-wal` and `<path>-shm`.
+    ///
+    /// # Errors
+    ///
+    /// When another driver has it open, it is not ours, cannot be written, or is of a newer version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// Options to open a database with.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::default()
+    }
+
+    fn ends(&self) -> Result<Arc<Ends>, StorageError> {
+        let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);
+        ends.clone().ok_or(StorageError::Closed)
+    }
+
+    fn let_go(&self) {
+        *self.ends.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn write<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        let command = command(reply);
+        self.ends()?
+            .writes
+            .send(command)
+            .await
+            .map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |db| {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(read(db));
+        });
+        self.ends()?.reads.send(read).await.map_err(|_| stopped())?;
+        answer
+            .await
+            .map_err(|_| stopped())?
+            .map_err(|err| error::storage(&Arc::new(err)))
+    }
+}
+
+#[async_trait]
+impl Driver for Sqlite {
+    async fn create(&self, actor: NewActor) -> Result<Creation, StorageError> {
+        self.write(|reply| Command::Create(Job::new(actor, reply)))
+            .await
+    }
+
+    async fn find(&self, address: &Address) -> Result<Option<ActorRecord>, StorageError> {
+        let address = address.clone();
+        self.read(move |db| query::find(db, &address)).await
+    }
+
+    async fn record(&self, id: ActorId) -> Result<Option<ActorRecord>, StorageError> {
+        self.read(move |db| Ok(query::record(db, id)?.map(|(_, it)| it)))
+            .await
+    }
+
+    async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError> {
+        let range = all_with(prefix);
+        self.read(move |db| {
+            query::snapshot(db, || {
+                let Some((row, record)) = query::record(db, id)? else {
+                    return Ok(None);
+                };
+                Ok(Some(Loaded {
+                    record,
+                    entries: query::scan(db, row, &range)?,
+                }))
+            })
+        })
+        .await
+    }
+
+    async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
+        self.read(move |db| {
+            query::snapshot(db, || {
+                let row = query::row(db, id)?;
+                row.map_or(Ok(Vec::new()), |row| query::scan(db, row, &range))
+            })
+        })
+        .await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StorageError> {
+        self.write(|reply| Command::Commit(Job::new(batch, reply)))
+            .await
+    }
+
+    async fn destroy(&self, id: ActorId) -> Result<(), StorageError> {
+        self.write(|reply| Command::Destroy(Job::new(id, reply)))
+            .await
+    }
+
+    async fn alarms(&self, until: Timestamp, limit: usize) -> Result<Vec<Alarm>, StorageError> {
+        self.read(move |db| query::alarms(db, until, limit)).await
+    }
+
+    async fn next_alarm(&self) -> Result<Option<Timestamp>, StorageError> {
+        self.read(query::next_alarm).await
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        self.let_go();
+        self.done
+            .clone()
+            .wait_for(|it| *it)
+            .await
+            .map_err(|_| stopped())?;
+        Ok(())
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.let_go();
+        let writer = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer {
+            // If it panicked, the panic has been printed and there is nothing to add.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to open a [`Sqlite`] database.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use actor_core::storage::Sqlite;
+///
+/// # fn open() -> Result<(), actor_core::storage::OpenError> {
+/// let storage = Sqlite::options().readers(4).busy(Duration::from_secs(1)).open("actors.db")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct SqliteOptions {
+    busy: Duration,
+    group: usize,
+    readers: usize,
+    max_bytes: Option<u64>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            busy: Duration::from_secs(5),
+            group: 1024,
+            readers: 2,
+            max_bytes: None,
+        }
+    }
+}
+
+impl SqliteOptions {
+    /// How long to wait for a foreign program, such as a backup, that has the database locked: 5 s
+    /// unless told.
+    pub fn busy(self, busy: Duration) -> Self {
+        Self { busy, ..self }
+    }
+
+    /// Most writes in one transaction, and most that wait for the next: 1,024 unless told, at
+    /// least 1. More writes per second against a longer wait for each.
+    pub fn group(self, group: usize) -> Self {
+        Self {
+            group: group.max(1),
+            ..self
+        }
+    }
+
+    /// How many reads run at once: 2 unless told, at least 1. Each costs a thread and up to 4 MiB of
+    /// cache.
+    pub fn readers(self, readers: usize) -> Self {
+        Self {
+            readers: readers.max(1),
+            ..self
+        }
+    }
+
+    /// Most bytes the database file may have before writes fail with [`StorageError::Full`]: as many
+    /// as the disk takes unless told.
+    pub fn max_bytes(self, max_bytes: u64) -> Self {
+        Self {
+            max_bytes: Some(max_bytes),
+            ..self
+        }
+    }
+
+    /// Opens the database at `path`, or makes one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqlite::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Sqlite, OpenError> {
+        let path = lock::resolve(path.as_ref())?;
+        let lock = Lock::take(&path)?;
+        let failed = |err| OpenError::of(&path, err);
+        let mut db = self.connect(
+            &path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        schema::check(&db, &path)?;
+        if db.is_readonly("main").map_err(failed)? {
+            return Err(OpenError::ReadOnly { path, source: None });
+        }
+        self.prepare(&db).map_err(failed)?;
+        schema::migrate(&mut db).map_err(failed)?;
+        let readers = (0..self.readers)
+            .map(|_| self.connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+            .collect::<Result<Vec<_>, _>>()?;
+        let worker = Worker::new(db, self.group).map_err(failed)?;
+        self.start(path.clone(), lock, worker, readers)
+            .map_err(|err| OpenError::of_io(&path, err))
+    }
+
+    fn start(
+        self,
+        path: PathBuf,
+        lock: Lock,
+        worker: Worker,
+        readers: Vec<Connection>,
+    ) -> std::io::Result<Sqlite> {
+        let (writes, write_queue) = mpsc::channel(self.group);
+        let (reads, read_queue) = mpsc::channel(READ_QUEUE);
+        let (tell, done) = watch::channel(false);
+        let readers = reader::start(readers, read_queue)?;
+        let writer = thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || {
+                worker.run(write_queue, readers);
+                drop(lock);
+                // Nobody may be waiting.
+                let _ = tell.send(true);
+            })?;
+        Ok(Sqlite {
+            path,
+            ends: RwLock::new(Some(Arc::new(Ends { writes, reads }))),
+            done,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    fn connect(&self, path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+        let failed = |err| OpenError::of(path, err);
+        // Each connection stays on its own thread, so SQLite need not lock it.
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+        db.busy_timeout(self.busy).map_err(failed)?;
+        db.set_prepared_statement_cache_capacity(query::STATEMENTS);
+        db.execute_batch(CONNECTION).map_err(failed)?;
+        Ok(db)
+    }
+
+    /// Settings of the writer, some of which change the file.
+    fn prepare(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.execute_batch(WRITER)?;
+        if let Some(bytes) = self.max_bytes {
+            let page: u32 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = i64::try_from(bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);
+            db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything whose key starts with `prefix`, as a range.
+fn all_with(prefix: &[u8]) -> ScanRange {
+    let end = prefix.iter().rposition(|it| *it != u8::MAX).map(|last| {
+        let mut end = prefix[..=last].to_vec();
+        end[last] += 1;
+        end
+    });
+    ScanRange {
+        start: prefix.to_vec(),
+        end,
+        limit: usize::MAX,
+        reverse: false,
+    }
+}
+
+fn stopped() -> StorageError {
+    StorageError::Failed("the storage thread has stopped".into())
+}
+
+/// Most reads that wait for a reader.
+const READ_QUEUE: usize = 1024;
+
+/// For every connection. Mapping the file would turn a failing disk into a signal that kills the
+/// process.
+const CONNECTION: &str = "
+    PRAGMA mmap_size = 0;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -4096;
+    PRAGMA trusted_schema = OFF;";
+
+/// For the writer. `FULL` flushes the log at every commit, which is what an answer promises; the two
+/// `fullfsync` make that true on macOS too. The size limit gives back the disk after a burst.
+const WRITER: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA cache_size = -16384;";

@@ -1,5 +1,0 @@
-//! Placeholder.
-/// v
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value { /// n
- Null }

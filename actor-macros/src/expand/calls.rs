@@ -1,0 +1,190 @@
+//! `enum __Call`, one variant for each handler, and the frame of `impl Actor`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Path, spanned::Spanned as _};
+
+use super::{durability, duration, run, wire};
+use crate::{
+    model::{Action, Handlers, Hook, HookKind, Method, Receiver},
+    names::{self, Case, concrete},
+};
+
+/// Hooks that are calls; `on_create` comes before there is anything to call.
+pub(super) fn called(model: &Handlers) -> impl Iterator<Item = &Hook> {
+    model.hooks.iter().filter(|it| it.kind != HookKind::Create)
+}
+
+/// Every handler in the order of `HANDLERS`.
+fn methods(model: &Handlers) -> impl Iterator<Item = &Method> {
+    model
+        .actions
+        .iter()
+        .map(|it| &it.method)
+        .chain(called(model).map(|it| &it.method))
+}
+
+pub(super) fn variant(method: &Method) -> Ident {
+    names::variant(&method.ident)
+}
+
+pub(super) fn enum_of_calls(model: &Handlers, actor: &Path) -> TokenStream {
+    let actions = model.actions.iter().map(|action| {
+        let variant = variant(&action.method);
+        let types = action.args.iter().map(|it| concrete(&it.ty, actor));
+        let (ok, error) = answer(action, actor);
+        quote!(#variant(__p::Option<(#(#types,)*)>, __p::Reply<#ok, #error>))
+    });
+    let hooks = called(model).map(|hook| {
+        let variant = variant(&hook.method);
+        let (subject, answer) = match hook.kind {
+            HookKind::BeforeConnect => (
+                quote!(__p::Option<(<#actor as __p::ActorType>::Params,)>,),
+                quote!(<#actor as __p::ActorType>::ConnState),
+            ),
+            HookKind::Connect | HookKind::Disconnect => (quote!(__p::Conn<#actor>,), quote!(())),
+            _ => (quote!(), quote!(())),
+        };
+        quote!(#variant(#subject __p::Reply<#answer, __p::ActorError>))
+    });
+    quote! {
+        pub enum __Call { #(#actions,)* #(#hooks,)* }
+    }
+}
+
+/// What an action answers with: its value and its error.
+pub(super) fn answer(action: &Action, actor: &Path) -> (TokenStream, TokenStream) {
+    let output = concrete(&action.method.output, actor);
+    if !action.fallible {
+        return (output, quote!(__p::Infallible));
+    }
+    let span = action.method.output.span();
+    (
+        quote_spanned!(span=> <#output as __p::Fallible>::Ok),
+        quote_spanned!(span=> <#output as __p::Fallible>::Err),
+    )
+}
+
+/// Refuses a `Result` that is called otherwise: clients would get it as a value, error and all.
+fn plain_answer(action: &Action, actor: &Path) -> TokenStream {
+    let output = concrete(&action.method.output, actor);
+    quote_spanned! {action.method.output.span()=>
+        const _: () = {
+            use __p::Otherwise as _;
+            __p::assert_plain(__p::Probe::<#output>::IS_RESULT)
+        };
+    }
+}
+
+pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
+    let table = table(model);
+    let decode = wire::decode_call(model, actor);
+    let hooks = wire::hook(model);
+    let create = run::create(model, actor);
+    let default_conn_state = default_conn_state(model, actor);
+    let runs = run::runs(model, actor);
+    let reply = reply(model);
+    let distinct = wire::distinct_names(model);
+    let plain = model
+        .actions
+        .iter()
+        .filter(|it| !it.fallible)
+        .map(|it| plain_answer(it, actor));
+    quote! {
+        #[automatically_derived]
+        impl __p::Actor for #actor {
+            type Call = __Call;
+            #table
+            #decode
+            #hooks
+            #default_conn_state
+            #reply
+            #create
+            #runs
+        }
+        #distinct
+        #(#plain)*
+    }
+}
+
+/// `HANDLERS`, `ACTIONS` and `handler`, which have one order.
+fn table(model: &Handlers) -> TokenStream {
+    let actions = model.actions.iter().map(|action| {
+        let name = wire::name(action);
+        let handler = handler(&name, &action.method);
+        let durability = action.durability.map(|it| {
+            let it = durability(it);
+            quote!(.with_durability(#it))
+        });
+        let timeout = action.timeout.map(|it| {
+            let it = duration(it);
+            quote!(.with_timeout(#it))
+        });
+        quote!(#handler #durability #timeout)
+    });
+    let hooks = called(model).map(|hook| {
+        let name = hook.kind.name();
+        handler(&quote!(#name), &hook.method)
+    });
+    let count = model.actions.len();
+    let indices = methods(model).enumerate().map(|(at, method)| {
+        let variant = variant(method);
+        quote!(__Call::#variant { .. } => #at,)
+    });
+    quote! {
+        const HANDLERS: &'static [__p::Handler] = &[#(#actions,)* #(#hooks,)*];
+        const ACTIONS: __p::usize = #count;
+        fn handler(__call: &__Call) -> __p::usize {
+            match *__call { #(#indices)* }
+        }
+    }
+}
+
+fn handler(name: &TokenStream, method: &Method) -> TokenStream {
+    let receiver = match method.receiver {
+        Receiver::Exclusive => quote!(Exclusive),
+        Receiver::Shared => quote!(Shared),
+        Receiver::Free => quote!(Free),
+    };
+    quote!(__p::Handler::new(#name, __p::Receiver::#receiver))
+}
+
+fn reply(model: &Handlers) -> TokenStream {
+    let actions = model.actions.iter().map(|it| (&it.method, true));
+    let hooks = called(model).map(|it| (&it.method, takes_subject(it.kind)));
+    let arms = actions.chain(hooks).map(|(method, has_subject)| {
+        let variant = variant(method);
+        let subject = has_subject.then(|| quote!(_,));
+        quote!(__Call::#variant(#subject ref mut __reply) => __reply,)
+    });
+    quote! {
+        fn reply(__call: &mut __Call) -> &mut dyn __p::ReplySlot {
+            match *__call { #(#arms)* }
+        }
+    }
+}
+
+/// Whether the call of a hook carries something beside its reply.
+pub(super) fn takes_subject(kind: HookKind) -> bool {
+    kind.has_conn() || kind.has_value()
+}
+
+fn default_conn_state(model: &Handlers, actor: &Path) -> TokenStream {
+    let is_given = model
+        .hooks
+        .iter()
+        .any(|it| it.kind == HookKind::BeforeConnect);
+    let body = if is_given {
+        quote!(__p::has_before_connect())
+    } else {
+        quote_spanned!(actor.span()=> __p::DefaultConnState::default_conn_state())
+    };
+    quote! {
+        fn default_conn_state() -> <Self as __p::ActorType>::ConnState { #body }
+    }
+}
+
+/// The name of an action in each case, for `pick`.
+pub(super) fn cases(ident: &Ident) -> [String; 4] {
+    Case::ALL.map(|case| case.apply(ident))
+}

@@ -1,0 +1,150 @@
+//! The arms that run handlers: take the arguments, call, reply.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Path, Type, spanned::Spanned as _};
+
+use super::calls::{answer, called, takes_subject, variant};
+use crate::model::{Action, Handlers, Hook, HookKind, Method, Receiver};
+
+pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
+    let hook = model.hooks.iter().find(|it| it.kind == HookKind::Create);
+    let body = match hook {
+        None => {
+            let default = quote_spanned! {actor.span()=> __p::DefaultState::default_state() };
+            quote!(__p::Result::Ok(#default))
+        }
+        Some(hook) => {
+            let input = hook
+                .subject
+                .as_ref()
+                .map(|ty| quote_spanned!(ty.span()=> __input));
+            let input: Vec<_> = input.into_iter().collect();
+            let call = invoke(&hook.method, &quote!(__p::Ctx<Self>), &input);
+            let output = &hook.method.output;
+            quote_spanned!(output.span()=> __p::outcome::<Self, #output>(#call))
+        }
+    };
+    quote! {
+        async fn create(
+            __ctx: &__p::Ctx<Self>,
+            __input: <Self as __p::ActorType>::Input,
+        ) -> __p::Result<Self, __p::ActorError> {
+            #body
+        }
+    }
+}
+
+/// The three functions that run a call, by what the handler borrows.
+pub(super) fn runs(model: &Handlers, actor: &Path) -> TokenStream {
+    let arms = |receiver: Receiver| {
+        let actions = model
+            .actions
+            .iter()
+            .filter(move |it| it.method.receiver == receiver);
+        let hooks = called(model).filter(move |it| it.method.receiver == receiver);
+        actions
+            .map(|it| run_action(it, actor))
+            .chain(hooks.map(run_hook))
+    };
+    let exclusive = arms(Receiver::Exclusive);
+    let shared = arms(Receiver::Shared);
+    let free = arms(Receiver::Free);
+    quote! {
+        async fn run_exclusive(&mut self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
+            match *__call {
+                #(#exclusive)*
+                _ => __p::wrong_receiver(),
+            }
+        }
+        async fn run_shared(&self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
+            match *__call {
+                #(#shared)*
+                _ => __p::wrong_receiver(),
+            }
+        }
+        async fn run_free(__ctx: &__p::TaskCtx<Self>, __call: &mut __Call) {
+            match *__call {
+                #(#free)*
+                _ => __p::wrong_receiver(),
+            }
+        }
+    }
+}
+
+fn run_action(action: &Action, actor: &Path) -> TokenStream {
+    let variant = variant(&action.method);
+    let locals: Vec<_> = (0..action.args.len())
+        .map(|it| format_ident!("__{it}"))
+        .collect();
+    let given: Vec<_> = locals.iter().map(|it| quote!(#it)).collect();
+    let call = run(&action.method, &given);
+    let (ok, error) = answer(action, actor);
+    let span = action.method.output.span();
+    let reply = if action.fallible {
+        quote_spanned!(span=> __p::reply_result::<#ok, #error>)
+    } else {
+        quote_spanned!(span=> __p::reply::<#ok>)
+    };
+    quote! {
+        __Call::#variant(ref mut __args, ref mut __reply) => {
+            let (#(#locals,)*) = __p::args(__args);
+            #reply(__reply, #call);
+        }
+    }
+}
+
+fn run_hook(hook: &Hook) -> TokenStream {
+    let variant = variant(&hook.method);
+    let (taken, subject) = match (&hook.subject, hook.kind) {
+        (Some(ty), HookKind::BeforeConnect) => {
+            let params = quote_spanned!(ty.span()=> __p::args(__subject).0);
+            (quote!(ref mut __subject,), Some(params))
+        }
+        (Some(ty), _) => {
+            let conn = lend(ty, &quote!(__p::Conn<Self>), &quote!(__subject));
+            (quote!(ref __subject,), Some(conn))
+        }
+        (None, kind) if takes_subject(kind) => (quote!(_,), None),
+        (None, _) => (quote!(), None),
+    };
+    let call = run(&hook.method, &subject.into_iter().collect::<Vec<_>>());
+    let (answer, output) = (hook_answer(hook.kind), &hook.method.output);
+    let reply = quote_spanned!(output.span()=> __p::reply_hook::<#answer, #output>);
+    quote! {
+        __Call::#variant(#taken ref mut __reply) => #reply(__reply, #call),
+    }
+}
+
+/// What a hook has to give back.
+fn hook_answer(kind: HookKind) -> TokenStream {
+    match kind {
+        HookKind::BeforeConnect => quote!(<Self as __p::ActorType>::ConnState),
+        _ => quote!(()),
+    }
+}
+
+/// The call of the user's method, awaited.
+fn invoke(method: &Method, given_ctx: &TokenStream, given: &[TokenStream]) -> TokenStream {
+    let ident = &method.ident;
+    let this = (method.receiver != Receiver::Free).then(|| quote!(self,));
+    let ctx = method.ctx.as_ref().map(|ty| {
+        let ctx = lend(ty, given_ctx, &quote!(__ctx));
+        quote!(#ctx,)
+    });
+    quote!(Self::#ident(#this #ctx #(#given),*).await)
+}
+
+/// The call of the user's method where a call is run.
+fn run(method: &Method, given: &[TokenStream]) -> TokenStream {
+    let ctx = match method.receiver {
+        Receiver::Exclusive | Receiver::Shared => quote!(__p::Ctx<Self>),
+        Receiver::Free => quote!(__p::TaskCtx<Self>),
+    };
+    invoke(method, &ctx, given)
+}
+
+/// A context or connection as the type the user names, or an error in our words under that type.
+fn lend(ty: &Type, given: &TokenStream, what: &TokenStream) -> TokenStream {
+    quote_spanned!(ty.span()=> __p::lend::<#ty, #given>(#what))
+}

@@ -1,0 +1,237 @@
+//! What the user wrote, in our words. Emits nothing and judges nothing.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{Attribute, Expr, ItemImpl, ItemStruct, LitInt, LitStr, Path, Type};
+
+use crate::names::Case;
+
+/// A struct with `#[actor]`.
+pub(crate) struct State {
+    /// The struct as it is emitted: without our attributes.
+    pub(crate) item: ItemStruct,
+    pub(crate) fields: Vec<Field>,
+    /// What stands in `#[serde(..)]` on the struct.
+    pub(crate) serde: Vec<TokenStream>,
+    pub(crate) input: Option<Type>,
+    pub(crate) params: Option<Type>,
+    pub(crate) conn: Option<Type>,
+    pub(crate) event: Option<Type>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) rename_all: Option<Case>,
+    pub(crate) version: Option<LitInt>,
+    pub(crate) migrate: Option<Path>,
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// A field of the stored form.
+pub(crate) struct Field {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    pub(crate) transient: bool,
+    /// `#[serde(..)]` and `#[cfg(..)]` of the field.
+    pub(crate) attrs: Vec<Attribute>,
+}
+
+/// One field of `ActorOptions`.
+pub(crate) struct Setting {
+    pub(crate) field: Ident,
+    pub(crate) value: SettingValue,
+}
+
+pub(crate) enum SettingValue {
+    Durability(Durability),
+    Wait(Wait),
+    Millis(u64),
+    Count(LitInt),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Durability {
+    Acked,
+    Relaxed,
+    None,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    Never,
+    Millis(u64),
+}
+
+/// An impl block with `#[actor]`.
+pub(crate) struct Handlers {
+    /// The block as it is emitted: without our attributes.
+    pub(crate) item: ItemImpl,
+    /// The actor, `None` when that is not a plain path.
+    pub(crate) actor: Option<Path>,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) hooks: Vec<Hook>,
+}
+
+/// What actions and hooks have in common.
+pub(crate) struct Method {
+    pub(crate) ident: Ident,
+    pub(crate) receiver: Receiver,
+    /// Type behind the `&` of the context parameter.
+    pub(crate) ctx: Option<Type>,
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) output: Type,
+    /// Whether nothing was wrong with it when read alone.
+    pub(crate) sound: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Receiver {
+    Exclusive,
+    Shared,
+    Free,
+}
+
+pub(crate) struct Action {
+    pub(crate) method: Method,
+    pub(crate) args: Vec<Arg>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) durability: Option<Durability>,
+    pub(crate) timeout: Option<u64>,
+    /// Whether its return type is called a `Result`.
+    pub(crate) fallible: bool,
+}
+
+pub(crate) struct Arg {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    pub(crate) default: Option<ArgDefault>,
+    /// Whether its type is called `Option`.
+    pub(crate) is_option: bool,
+}
+
+/// What stands in for an argument that a client leaves out.
+pub(crate) enum ArgDefault {
+    OfType,
+    Expr(Box<Expr>),
+}
+
+pub(crate) struct Hook {
+    pub(crate) kind: HookKind,
+    pub(crate) method: Method,
+    /// Type of the input or the params, or the one behind the `&` of the connection, if the hook takes
+    /// it.
+    pub(crate) subject: Option<Type>,
+    /// The attribute, for errors.
+    pub(crate) attr: Attribute,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum HookKind {
+    Create,
+    Wake,
+    Sleep,
+    Destroy,
+    BeforeConnect,
+    Connect,
+    Disconnect,
+}
+
+impl HookKind {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Wake,
+        Self::Sleep,
+        Self::Destroy,
+        Self::BeforeConnect,
+        Self::Connect,
+        Self::Disconnect,
+    ];
+
+    /// The attribute.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Create => "on_create",
+            Self::Wake => "on_wake",
+            Self::Sleep => "on_sleep",
+            Self::Destroy => "on_destroy",
+            Self::BeforeConnect => "on_before_connect",
+            Self::Connect => "on_connect",
+            Self::Disconnect => "on_disconnect",
+        }
+    }
+
+    /// Whether it is lent a connection.
+    pub(crate) fn has_conn(self) -> bool {
+        matches!(self, Self::Connect | Self::Disconnect)
+    }
+
+    /// Whether it is given a value: the input or the params.
+    pub(crate) fn has_value(self) -> bool {
+        matches!(self, Self::Create | Self::BeforeConnect)
+    }
+}
+
+/// An enum with `#[derive(Event)]`.
+pub(crate) struct Events {
+    pub(crate) ident: Ident,
+    pub(crate) is_generic: bool,
+    pub(crate) variants: Vec<Event>,
+}
+
+pub(crate) struct Event {
+    pub(crate) ident: Ident,
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+}
+
+/// What a variant holds.
+pub(crate) enum Shape {
+    Unit,
+    Tuple(Vec<Type>),
+    Named(Members),
+}
+
+/// Named values that travel as one object.
+pub(crate) struct Members {
+    pub(crate) fields: Vec<Member>,
+    /// What stands in `#[serde(..)]` on the variant.
+    pub(crate) serde: Vec<TokenStream>,
+}
+
+pub(crate) struct Member {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    /// `#[serde(..)]` and `#[cfg(..)]` of the field.
+    pub(crate) attrs: Vec<Attribute>,
+}
+
+/// An enum or struct with `#[derive(ActionError)]`.
+pub(crate) struct ActionErrors {
+    pub(crate) ident: Ident,
+    pub(crate) is_generic: bool,
+    pub(crate) cases: Vec<ActionError>,
+}
+
+/// A variant, or the whole struct.
+pub(crate) struct ActionError {
+    /// Pattern head: `Self::RoomIsFull` or `Self`.
+    pub(crate) path: TokenStream,
+    pub(crate) says: Says,
+    pub(crate) status: Option<LitInt>,
+}
+
+/// What an error says to clients.
+pub(crate) enum Says {
+    /// What the only value in it says.
+    Transparent(syn::Member),
+    /// Nothing: the log gets it.
+    Hidden,
+    Public {
+        group: String,
+        code: String,
+        metadata: Metadata,
+    },
+}
+
+pub(crate) enum Metadata {
+    Nothing,
+    /// One value of a tuple.
+    At(syn::Member),
+    Object(Members),
+}

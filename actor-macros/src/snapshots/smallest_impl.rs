@@ -1,0 +1,71 @@
+impl Ping {}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    dead_code,
+    missing_debug_implementations,
+    private_interfaces,
+    unreachable_patterns,
+    unreachable_pub,
+    unused_mut,
+    reason = "written by a macro"
+)]
+const _: () = {
+    use ::actor_core::__private as __p;
+    pub enum __Call {}
+    #[automatically_derived]
+    impl __p::Actor for Ping {
+        type Call = __Call;
+        const HANDLERS: &'static [__p::Handler] = &[];
+        const ACTIONS: __p::usize = 0usize;
+        fn handler(__call: &__Call) -> __p::usize {
+            match *__call {}
+        }
+        fn decode_call(
+            __action: __p::usize,
+            mut __args: __p::Args,
+            __reply: &mut __p::Option<__p::WireReply>,
+        ) -> __p::Result<__Call, __p::ActorError> {
+            match __action {
+                _ => __p::Result::Err(__p::no_such_action()),
+            }
+        }
+        fn hook(__hook: __p::Hook<Self>) -> __p::Option<__Call> {
+            match __hook {
+                _ => __p::Option::None,
+            }
+        }
+        fn default_conn_state() -> <Self as __p::ActorType>::ConnState {
+            __p::DefaultConnState::default_conn_state()
+        }
+        fn reply(__call: &mut __Call) -> &mut dyn __p::ReplySlot {
+            match *__call {}
+        }
+        async fn create(
+            __ctx: &__p::Ctx<Self>,
+            __input: <Self as __p::ActorType>::Input,
+        ) -> __p::Result<Self, __p::ActorError> {
+            __p::Result::Ok(__p::DefaultState::default_state())
+        }
+        async fn run_exclusive(&mut self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
+            match *__call {
+                _ => __p::wrong_receiver(),
+            }
+        }
+        async fn run_shared(&self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
+            match *__call {
+                _ => __p::wrong_receiver(),
+            }
+        }
+        async fn run_free(__ctx: &__p::TaskCtx<Self>, __call: &mut __Call) {
+            match *__call {
+                _ => __p::wrong_receiver(),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __p::Handled for Ping {
+        type Handle = PingHandle;
+    }
+    impl PingHandle {}
+};

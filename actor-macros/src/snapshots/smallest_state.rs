@@ -1,0 +1,65 @@
+struct Ping;
+/// Calls a [`Ping`]: one method for each action, and those of the handle it wraps.
+#[derive(::core::clone::Clone, ::core::fmt::Debug)]
+struct PingHandle(::actor_core::__private::ActorHandle<Ping>);
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    dead_code,
+    missing_debug_implementations,
+    private_interfaces,
+    unreachable_patterns,
+    unreachable_pub,
+    unused_mut,
+    reason = "written by a macro"
+)]
+const _: () = {
+    use ::actor_core::__private as __p;
+    #[derive(__p::Serialize, __p::Deserialize)]
+    #[serde(crate = "::actor_core::__private::serde", remote = "Ping", rename = "Ping")]
+    struct __Stored {}
+    #[derive(__p::Serialize)]
+    #[serde(crate = "::actor_core::__private::serde", transparent)]
+    struct __Write<'a>(#[serde(serialize_with = "__Stored::serialize")] &'a Ping);
+    #[derive(__p::Deserialize)]
+    #[serde(crate = "::actor_core::__private::serde", transparent)]
+    struct __Read(#[serde(deserialize_with = "__Stored::deserialize")] Ping);
+    #[automatically_derived]
+    impl __p::ActorType for Ping {
+        type Input = __p::Value;
+        type Params = __p::Value;
+        type ConnState = ();
+        type Event = __p::NoEvent;
+        const NAME: &'static __p::str = "ping";
+        const VERSION: __p::u32 = 1;
+        fn encode(
+            &self,
+            __out: &mut __p::Vec<__p::u8>,
+        ) -> __p::Result<(), __p::StateError> {
+            __p::encode_state(&__Write(self), __out)
+        }
+        fn decode(
+            __found: __p::u32,
+            __bytes: &[__p::u8],
+        ) -> __p::Result<Self, __p::StateError> {
+            let __known = <Self as __p::ActorType>::VERSION;
+            let __read = __p::decode_state::<
+                __Read,
+            >(__found, __known, __bytes, __p::Option::None);
+            __read.map(|__it| __it.0)
+        }
+    }
+    #[automatically_derived]
+    impl __p::From<__p::ActorHandle<Ping>> for PingHandle {
+        fn from(__handle: __p::ActorHandle<Ping>) -> Self {
+            Self(__handle)
+        }
+    }
+    #[automatically_derived]
+    impl __p::Deref for PingHandle {
+        type Target = __p::ActorHandle<Ping>;
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+};

@@ -1,0 +1,145 @@
+//! Storage that fails: nothing acknowledged is lost, nothing unsaved was shown (P2), under a clock
+//! that the test moves.
+
+use std::{sync::Arc, time::Duration};
+
+use actor_core::{
+    Registry,
+    prelude::*,
+    storage::{
+        Driver, Memory,
+        faults::{Fault, Faults},
+    },
+};
+use tokio::time::sleep;
+
+use crate::registry_over;
+
+#[actor(conn = u32, sleep_after = "5s")]
+#[derive(Default)]
+pub(crate) struct Tally {
+    counted: Vec<u64>,
+}
+
+#[actor]
+impl Tally {
+    #[action]
+    async fn count(&mut self, n: u64) -> u64 {
+        self.counted.push(n);
+        n
+    }
+
+    #[action]
+    async fn counted(&self) -> Vec<u64> {
+        self.counted.clone()
+    }
+}
+
+async fn open(faults: &Arc<Faults<Memory>>) -> Registry {
+    let driver: Arc<dyn Driver> = Arc::clone(faults) as _;
+    registry_over(&driver, |it| it.actor::<Tally>()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_commit_fails_its_replies_and_reloads() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let registry = open(&faults).await;
+    let tally = registry.get_or_create::<Tally>("one");
+    let conn = tally.connect(Value::Undefined).await.unwrap();
+    assert_eq!(conn.count(1).await.unwrap(), 1);
+    faults.script([Some(Fault::Refuse)]);
+    let error = conn.count(2).await.unwrap_err().to_actor_error();
+    assert!(error.is("actor", "storage_failed"), "{error}");
+    assert_eq!(
+        conn.count(3).await.unwrap(),
+        3,
+        "the connection is still there"
+    );
+    assert_eq!(tally.counted().await.unwrap(), [1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_torn_commit_is_reported_failed_and_kept() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let registry = open(&faults).await;
+    let tally = registry.get_or_create::<Tally>("one");
+    tally.count(1).await.unwrap();
+    faults.script([Some(Fault::Tear)]);
+    tally.count(2).await.unwrap_err();
+    assert_eq!(
+        tally.counted().await.unwrap(),
+        [1, 2],
+        "what is on disk is the state"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_cannot_read_fails_and_the_next_tries_again() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let registry = open(&faults).await;
+    let tally = registry.get_or_create::<Tally>("one");
+    tally.count(1).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    faults.fail_reads(1);
+    let error = tally.counted().await.unwrap_err().to_actor_error();
+    assert!(error.is("actor", "storage_failed"), "{error}");
+    assert_eq!(tally.counted().await.unwrap(), [1]);
+}
+
+/// Callers count up over several actors while writes fail, tear and the process dies at a point the
+/// seed chooses; then everything is opened again.
+async fn round(seed: u64) {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let registry = open(&faults).await;
+    faults.seeded(seed, 5);
+    faults.crash_after(usize::try_from(seed % 40).unwrap() + 1);
+    let mut callers = Vec::new();
+    for caller in 0..6_u64 {
+        let tally = registry.get_or_create::<Tally>(format!("actor {}", caller % 3));
+        callers.push(tokio::spawn(async move {
+            let (mut acked, mut unsure) = (Vec::new(), Vec::new());
+            for n in 0..20 {
+                let n = caller * 1000 + n;
+                match tally.count(n).await {
+                    Ok(n) => acked.push(n),
+                    Err(_) => unsure.push(n),
+                }
+                if (seed + n) % 7 == 0 {
+                    sleep(Duration::from_secs(6)).await;
+                }
+            }
+            (caller % 3, acked, unsure)
+        }));
+    }
+    let mut results = Vec::new();
+    for caller in callers {
+        results.push(caller.await.unwrap());
+    }
+    let after = Arc::new(faults.restart());
+    let registry = open(&after).await;
+    for (actor, acked, unsure) in results {
+        let tally = registry.get_or_create::<Tally>(format!("actor {actor}"));
+        let counted = tally.counted().await.unwrap();
+        for n in acked {
+            let times = counted.iter().filter(|it| **it == n).count();
+            assert_eq!(
+                times, 1,
+                "seed {seed}: {n} was acknowledged and counted {times} times"
+            );
+        }
+        for n in unsure {
+            let times = counted.iter().filter(|it| **it == n).count();
+            assert!(times <= 1, "seed {seed}: {n} was counted {times} times");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p2_nothing_acknowledged_is_lost_and_nothing_counted_twice() {
+    let rounds = std::env::var("ACTOR_FAULT_ROUNDS")
+        .ok()
+        .and_then(|it| it.parse().ok());
+    for seed in 0..rounds.unwrap_or(150) {
+        round(seed).await;
+    }
+}

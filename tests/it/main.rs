@@ -1,0 +1,37 @@
+//! Behaviour through the public API, a module for each concept. Time is paused: nothing here sleeps
+//! for real.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod actions;
+mod connections;
+mod durability;
+mod faults;
+mod keys;
+mod lifecycle;
+mod receivers;
+
+use actor_core::{
+    Registry,
+    registry::RegistryBuilder,
+    storage::{Driver, Memory},
+};
+use std::sync::Arc;
+
+/// A registry over memory, with whatever actors `declare` adds.
+async fn registry(declare: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Registry {
+    declare(Registry::builder()).build().await.unwrap()
+}
+
+/// A registry over storage that others look into too.
+async fn registry_over(
+    driver: &Arc<dyn Driver>,
+    declare: impl FnOnce(RegistryBuilder) -> RegistryBuilder,
+) -> Registry {
+    let builder = Registry::builder().shared_storage(Arc::clone(driver));
+    declare(builder).build().await.unwrap()
+}
+
+fn memory() -> Arc<dyn Driver> {
+    Arc::new(Memory::new())
+}

@@ -1,0 +1,196 @@
+//! House rules that no lint knows, checked by `cargo test`.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Longest file allowed, its `mod tests` not counted.
+const MAX_LINES: usize = 500;
+
+const CRATES: &[&str] = &["actor-core", "actor-macros", "actor-axum"];
+
+/// Modules of `actor-core`, lowest first. A module may name itself and lower lines only; neighbours on
+/// a line do not know each other.
+const LAYERS: &[&[&str]] = &[
+    &["clock", "value"],
+    &["error", "id", "key", "config"],
+    &["protocol", "storage"],
+    &["lifecycle", "connection"],
+    &["actor"],
+    &["cell"],
+    &["registry"],
+    &["gateway"],
+    &["testing", "prelude", "__private"],
+];
+
+/// Names that say nothing about what lives in a module.
+const EMPTY_NAMES: &[&str] = &[
+    "utils", "util", "helpers", "common", "types", "manager", "misc",
+];
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let mut bad = Vec::new();
+    for file in CRATES.iter().flat_map(|it| sources(it)) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap()
+            .lines()
+            .count();
+        if MAX_LINES < lines {
+            bad.push(format!("{}: {lines} lines", file.display()));
+        }
+        if !text.starts_with("//!") {
+            bad.push(format!("{}: no `//!` on the first line", file.display()));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn modules_have_names() {
+    let mut bad = Vec::new();
+    for file in CRATES.iter().flat_map(|it| sources(it)) {
+        let named_after = match file.file_stem().unwrap().to_str().unwrap() {
+            "mod" => file
+                .parent()
+                .unwrap()
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap(),
+            stem => stem,
+        };
+        if EMPTY_NAMES.contains(&named_after) {
+            bad.push(file.display().to_string());
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn layers_hold() {
+    let mut bad = Vec::new();
+    for file in sources("actor-core") {
+        let module = module_of(&file);
+        let Some(own) = rank(&module) else { continue };
+        for used in crate_paths(&fs::read_to_string(&file).unwrap()) {
+            let fine = used == module || rank(&used).is_none_or(|it| it < own);
+            if !fine {
+                bad.push(format!(
+                    "{}: `{module}` may not name `{used}`",
+                    file.display()
+                ));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn every_module_has_a_layer() {
+    let known: BTreeSet<&str> = LAYERS.iter().copied().flatten().copied().collect();
+    let modules = sources("actor-core")
+        .iter()
+        .map(|it| module_of(it))
+        .collect::<BTreeSet<_>>();
+    let bad: Vec<_> = modules
+        .iter()
+        .filter(|it| *it != "lib" && !known.contains(it.as_str()))
+        .collect();
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+fn rank(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// First path segment after every `crate::` in code, the first level of `crate::{a, b::c}` included.
+fn crate_paths(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let code: String = text
+        .lines()
+        .map(|it| without_comment(it).to_owned() + "\n")
+        .collect();
+    for (at, _) in code.match_indices("crate::") {
+        // `$crate::` and `other_crate::` are something else.
+        if code[..at].ends_with(|it: char| it == '$' || it == '_' || it.is_alphanumeric()) {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            found.insert(ident(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0, true);
+        for (i, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && !c.is_whitespace() => {
+                    found.insert(ident(&list[i..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Docs may link up; code may not look up.
+fn without_comment(line: &str) -> &str {
+    if line.trim_start().starts_with("//") {
+        ""
+    } else {
+        line
+    }
+}
+
+fn ident(text: &str) -> String {
+    text.chars()
+        .take_while(|it| it.is_alphanumeric() || *it == '_')
+        .collect()
+}
+
+fn module_of(file: &Path) -> String {
+    let src = file.to_str().unwrap().rsplit_once("/src/").unwrap().1;
+    src.split(['/', '.']).next().unwrap().to_owned()
+}
+
+/// The source files of a crate. Snapshots of expansions are not source.
+fn sources(krate: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut todo = vec![root.join(krate).join("src")];
+    let mut files = Vec::new();
+    while let Some(path) = todo.pop() {
+        if path.is_dir() {
+            if !path.ends_with("snapshots") {
+                todo.extend(fs::read_dir(path).unwrap().map(|it| it.unwrap().path()));
+            }
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn crate_paths_reads_lists() {
+    let code = "use crate::{a::{b, c}, d};\n// crate::doc\nfn f() { crate::e::g(); $crate::h() }";
+    assert_eq!(
+        crate_paths(code).into_iter().collect::<Vec<_>>(),
+        ["a", "d", "e"]
+    );
+}

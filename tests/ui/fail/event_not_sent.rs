@@ -1,0 +1,12 @@
+#![allow(unused)]
+
+use actor_core::prelude::*;
+
+pub struct Opaque;
+
+#[derive(Event)]
+pub enum RoomEvent {
+    Line(Opaque),
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+#![allow(unused)]
+
+use actor_core::prelude::*;
+
+#[actor]
+#[derive(Default)]
+pub struct Room {}
+
+#[actor]
+impl Room {
+    #[on_create]
+    async fn create(&self) -> Self {
+        Self {}
+    }
+
+    #[on_wake]
+    async fn wake(ctx: &TaskCtx<Self>) {}
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+use actor_core::prelude::*;
+
+#[actor]
+pub enum Room {
+    Open,
+}
+
+fn main() {}
