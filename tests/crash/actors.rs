@@ -186,7 +186,8 @@ impl Draft {
         self.book.count(caller, n)
     }
 
-    #[action]
+    /// Only what is on disk, as what it shows is held against later.
+    #[action(durability = "acked")]
     async fn book(&self) -> Book {
         self.book.clone()
     }

@@ -249,10 +249,7 @@ impl Caller {
         Ok(())
     }
 
-    async fn connect(
-        &mut self,
-        key: &str,
-    ) -> Result<actor_core::Connection<Ledger>, CallError> {
+    async fn connect(&mut self, key: &str) -> Result<actor_core::Connection<Ledger>, CallError> {
         self.connections += 1;
         let number = self.number * 1_000_000 + self.connections;
         let ledger = self.registry.get_or_create::<Ledger>(key);

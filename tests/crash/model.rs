@@ -47,21 +47,21 @@ pub(crate) struct Tally {
     relaxed_lost: u64,
     unacked_kept: u64,
     connections: u64,
-    stale: u64,
+    left: u64,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} acknowledged, none lost; {} acknowledged relaxed, {} of them lost; {} kept that were \
-             not acknowledged; {} connections, {} of them cut by a kill",
+            "{} acknowledged on disk, {} acknowledged relaxed, {} of them lost; {} kept that were \
+             not acknowledged; {} connections acknowledged, {} came and went",
             self.acked,
             self.relaxed,
             self.relaxed_lost,
             self.unacked_kept,
             self.connections,
-            self.stale
+            self.left
         )
     }
 }
@@ -205,6 +205,6 @@ impl Promises {
         tally.relaxed_lost += acks - there;
         tally.unacked_kept += book.total - self.kept.total - there;
         tally.connections += self.connections.len() as u64;
-        tally.stale += book.left.len() - self.kept.left.len();
+        tally.left += book.left.len() - self.kept.left.len();
     }
 }

@@ -13,7 +13,7 @@ use super::{
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Origin, Output, TaskCtx},
+    actor::{Actor, Listener, Origin, Output, TaskCtx},
     config::Durability,
     error::ActorError,
     lifecycle::{Event, WorkKind},
@@ -233,12 +233,12 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
-            Then::Closed(mut answer) => {
+            Then::Closed(conn, mut answer) => {
                 A::reply(&mut job.call).release();
                 if let Err(error) = read_answer(&mut answer) {
                     tracing::warn!(actor = %self.slot.about.address, %error, "on_disconnect failed");
                 }
-                self.closed();
+                self.closed(&conn);
             }
             Then::StopHook(name, mut answer) => {
                 A::reply(&mut job.call).release();
@@ -273,8 +273,13 @@ impl<A: Actor> Cell<A> {
                 self.unlist(&conn);
                 Some(WorkKind::Connecting)
             }
-            Then::Closed(..) => {
-                self.closed();
+            Then::Closed(conn, _) => {
+                let conn = Arc::clone(conn);
+                if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
+                    // The next life finds the row again, and shall not run into the same fault.
+                    self.slot.sockets().insert(conn.id, Listener::Nobody);
+                }
+                self.closed(&conn);
                 None
             }
             Then::StopHook(..) => {

@@ -214,8 +214,8 @@ fn unreadable(error: &crate::actor::StateError) -> ActorError {
     ActorError::new("protocol", "invalid_persisted_data", text)
 }
 
-/// Joins the rows with the sockets that are still there (H12). What has a row and no socket comes
-/// back; a socket without a row is closed.
+/// Joins the rows with the sockets that are still there (H12). What has both comes back; a socket
+/// without a row is closed; a row without a socket is given back, for its `on_disconnect`.
 fn bring_back<A: Actor>(
     slot: &Slot<A>,
     mut rows: HashMap<ConnId, StoredConn<A>>,
@@ -231,11 +231,12 @@ fn bring_back<A: Actor>(
         table.restore(row.restore(listener.clone()), hears);
         true
     });
-    let stale: Vec<_> = rows.into_values().collect();
-    for row in &stale {
-        table.forget_row(row.id);
-    }
-    Ok(stale)
+        if let Listener::Nobody = listener {
+            // Its `on_disconnect` did not return.
+            table.forget_row(*id);
+            return false;
+        }
+    Ok(rows.into_values().collect())
 }
 
 async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {
