@@ -139,9 +139,7 @@ impl<A: Actor> Cell<A> {
     async fn serve(&mut self, state: &mut A) -> Ended {
         let mut burst = 0;
         loop {
-            if self.saving.is_due() {
-                self.save(state);
-            }
+            // First, because the state of a broken life must not be saved.
             if let Some(broken) = self.broken.take() {
                 return Ended::Broken(broken);
             }
@@ -150,6 +148,10 @@ impl<A: Actor> Cell<A> {
                     Receiver::Exclusive => self.run_exclusive(state, job).await,
                     Receiver::Shared => self.run_shared(state, job).await,
                     Receiver::Free => self.spawn_free(job),
+            self.saving.look_at_clock();
+            if self.saving.is_due() {
+                self.save(state);
+            }
                 },
                 Step::Turn(turn) => self.run_turn(state, turn),
                 Step::Perform(Effect::RunStopHook(why)) => self.run_stop_hook(state, why),
@@ -287,7 +289,6 @@ impl<A: Actor> Cell<A> {
             let now = Instant::now();
             if next <= now {
                 self.timer = None;
-                self.saving.on_deadline(now);
                 self.tell(Event::Deadline);
                 self.quiet = false;
                 return Poll::Ready(Step::Look);
