@@ -35,6 +35,11 @@ impl<T> Gate<T> {
         self.durable = self.durable.max(committed.version());
     }
 
+    /// Whether any commit was durable.
+    pub(super) fn was_opened(&self) -> bool {
+        self.durable != 0
+    }
+
     /// The next output that may leave.
     pub(super) fn next(&mut self) -> Option<T> {
         let (saw, _) = self.held.front()?;

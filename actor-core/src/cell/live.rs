@@ -61,6 +61,8 @@ pub(super) struct Cell<A: Actor> {
 pub(super) struct Broken {
     /// What those are told whose replies were not saved.
     pub(super) error: ActorError,
+    /// Whether a commit failed, and so the next might too.
+    pub(super) by_storage: bool,
 }
 
 /// An output that waits for its state to be durable.
@@ -95,7 +97,10 @@ pub(super) async fn run<A: Actor>(slot: Arc<Slot<A>>) {
         match cell.serve(&mut state).await {
             Ended::Broken(broken) => {
                 carried = cell.asked_to_stop();
-                cell.abandon(&broken.error);
+                drop(state);
+                if cell.abandon(&broken, carried) {
+                    return;
+                }
                 tracing::warn!(actor = %slot.about.address, "reloading from the last commit");
             }
             Ended::Stopped(why) => {
@@ -143,15 +148,15 @@ impl<A: Actor> Cell<A> {
             if let Some(broken) = self.broken.take() {
                 return Ended::Broken(broken);
             }
+            self.saving.look_at_clock();
+            if self.saving.is_due() {
+                self.save(state);
+            }
             match poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Run(job) => match job.receiver() {
                     Receiver::Exclusive => self.run_exclusive(state, job).await,
                     Receiver::Shared => self.run_shared(state, job).await,
                     Receiver::Free => self.spawn_free(job),
-            self.saving.look_at_clock();
-            if self.saving.is_due() {
-                self.save(state);
-            }
                 },
                 Step::Turn(turn) => self.run_turn(state, turn),
                 Step::Perform(Effect::RunStopHook(why)) => self.run_stop_hook(state, why),
@@ -199,7 +204,10 @@ impl<A: Actor> Cell<A> {
         if let Err(error) = self.saving.start(state, &self.hub) {
             let told = ActorError::internal(format!("not saved: {error}"));
             tracing::error!(actor = %self.slot.about.address, %error, "the state cannot be saved");
-            self.broken = Some(Broken { error: told });
+            self.broken = Some(Broken {
+                error: told,
+                by_storage: false,
+            });
         }
     }
 

@@ -189,6 +189,10 @@ impl<A: Actor> Mailbox<A> {
         self.stop.take()
     }
 
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        self.stop.is_some()
+    }
+
     /// Drops the short turns of a life that is over.
     pub(super) fn clear_turns(&mut self) {
         if let Some(beside) = &mut self.beside {
@@ -201,6 +205,17 @@ impl<A: Actor> Mailbox<A> {
     pub(super) fn drain(&mut self) -> Vec<Msg<A>> {
         let free = self.beside.take().map(|it| it.free).into_iter().flatten();
         free.chain(self.calls.drain(..)).collect()
+    }
+
+    /// Everything that somebody waits for, of a cell that cannot serve it now. That a client has gone,
+    /// or what it wants to hear, stays for the next.
+    pub(super) fn drain_awaited(&mut self) -> Vec<Msg<A>> {
+        let all = self.drain();
+        let (kept, awaited) = all
+            .into_iter()
+            .partition::<Vec<_>, _>(|it| matches!(it, Msg::Close(_) | Msg::Subscribe(..)));
+        self.calls = kept.into();
+        awaited
     }
 
     /// Whether calls of free handlers wait.

@@ -79,7 +79,10 @@ impl<A: Actor> Cell<A> {
     fn commit_failed(&mut self, error: &StorageError) {
         tracing::error!(actor = %self.slot.about.address, %error, "a commit failed");
         let told = ActorError::new("actor", "storage_failed", format!("not saved: {error}"));
-        self.broken = Some(Broken { error: told });
+        self.broken = Some(Broken {
+            error: told,
+            by_storage: true,
+        });
     }
 
     /// Starts the free handlers that wait.

@@ -45,7 +45,11 @@ pub(super) async fn start<A: Actor>(
                 Phase::Asleep
             };
             mailbox.clear_turns();
-            let waiting = mailbox.drain();
+            let waiting = if failure.is_final {
+                mailbox.drain()
+            } else {
+                mailbox.drain_awaited()
+            };
             mailbox.shrink();
             drop(mailbox);
             for msg in waiting {
@@ -227,15 +231,15 @@ fn bring_back<A: Actor>(
             listener.close(CloseFrame::new(1000, "ws.meta_not_found_during_restore"));
             return false;
         };
-        let hears = std::mem::take(&mut row.hears);
-        table.restore(row.restore(listener.clone()), hears);
-        true
-    });
         if let Listener::Nobody = listener {
             // Its `on_disconnect` did not return.
             table.forget_row(*id);
             return false;
         }
+        let hears = std::mem::take(&mut row.hears);
+        table.restore(row.restore(listener.clone()), hears);
+        true
+    });
     Ok(rows.into_values().collect())
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     job::{Job, Then},
-    live::{Cell, Held},
+    live::{Broken, Cell, Held},
     mailbox::Phase,
     persist, slot,
     startup::refuse,
@@ -150,8 +150,13 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// Gives a broken life up: nothing unsaved gets out (P2).
-    pub(super) fn abandon(&mut self, error: &ActorError) {
+    /// Gives a broken life up: nothing unsaved gets out (P2). Whether the cell's task is over.
+    ///
+    /// When storage failed, trying again at once may fail for ever. So it is tried again only for
+    /// those who wait, and for them only if this life could save anything; after that, by the next
+    /// message.
+    pub(super) fn abandon(&mut self, broken: &Broken, asked: Option<Stop>) -> bool {
+        let error = &broken.error;
         if let Some(free) = &mut self.free {
             free.abort_all();
         }
@@ -167,6 +172,19 @@ impl<A: Actor> Cell<A> {
         let mut mailbox = self.slot.mailbox();
         mailbox.clear_turns();
         mailbox.put_back(batch);
+        let in_vain = broken.by_storage && (!mailbox.has_calls() || !self.gate.was_opened());
+        if !in_vain || asked.is_some() || mailbox.is_asked_to_stop() {
+            return false;
+        }
+        let refused = mailbox.drain_awaited();
+        mailbox.phase = Phase::Asleep;
+        mailbox.shrink();
+        drop(mailbox);
+        for msg in refused {
+            refuse(msg, error);
+        }
+        self.slot.made_room();
+        true
     }
 
     fn fail_held(&mut self, error: &ActorError) {

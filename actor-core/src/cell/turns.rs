@@ -64,6 +64,7 @@ impl<A: Actor> Cell<A> {
                     let name = A::HANDLERS[handler].name;
                     self.broken.get_or_insert(Broken {
                         error: fault.of_hook(name),
+                        by_storage: false,
                     });
                 }
                 self.fault(job, &fault);
@@ -188,6 +189,7 @@ impl<A: Actor> Cell<A> {
                 Err(fault) => {
                     self.broken = Some(Broken {
                         error: fault.of_hook("TaskCtx::write"),
+                        by_storage: false,
                     });
                 }
             },
