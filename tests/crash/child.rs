@@ -193,7 +193,7 @@ impl Caller {
     async fn run(mut self) {
         let mut open = Vec::new();
         loop {
-            let i = self.random.below(self.names.len() as u64) as usize;
+            let i = self.random.index(self.names.len());
             let names = Arc::clone(&self.names);
             let done = match &names[i] {
                 Name::Ledger(key) if self.random.below(40) == 0 => {

@@ -119,6 +119,7 @@ fn round(
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a long run says how much it tried")]
 fn p2_nothing_acknowledged_is_lost_to_kill_9_and_nothing_counted_twice() {
     let rounds = from_env("ACTOR_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let seed = from_env("ACTOR_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
