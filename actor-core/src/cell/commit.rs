@@ -121,9 +121,10 @@ impl Saving {
         }
     }
 
-    /// A deadline of [`next_deadline`](Self::next_deadline) has come.
-    pub(super) fn on_deadline(&mut self, now: Instant) {
-        if matches!(self.wanted, Wanted::By(at) if at <= now) {
+    /// Notices that a deadline of [`next_deadline`](Self::next_deadline) has come, also when nobody
+    /// rests long enough for a timer.
+    pub(super) fn look_at_clock(&mut self) {
+        if matches!(self.wanted, Wanted::By(at) if at <= Instant::now()) {
             self.wanted = Wanted::Now;
         }
     }

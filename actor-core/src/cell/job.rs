@@ -33,7 +33,7 @@ pub(super) enum Then<A: Actor> {
     /// The answer of a single HTTP call leaves, then its connection goes.
     HttpDone(Arc<Inner<A>>),
     /// A connection is gone.
-    Closed(Answer<()>),
+    Closed(Arc<Inner<A>>, Answer<()>),
     /// The actor may be finalized.
     StopHook(Stop, Answer<()>),
 }

@@ -166,11 +166,13 @@ impl<A: Actor> Cell<A> {
     async fn serve(&mut self, state: &mut A) -> Ended {
         let mut burst = 0;
         loop {
-            if self.saving.is_due() {
-                self.save(state);
-            }
+            // First, because the state of a broken life must not be saved.
             if let Some(broken) = self.broken.take() {
                 return Ended::Broken(broken);
+            }
+            self.saving.look_at_clock();
+            if self.saving.is_due() {
+                self.save(state);
             }
             match poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Run(job) => match job.receiver() {
@@ -340,7 +342,6 @@ impl<A: Actor> Cell<A> {
             let now = Instant::now();
             if next <= now {
                 self.timer = None;
-                self.saving.on_deadline(now);
                 self.tell(Event::Deadline);
                 return Poll::Ready(Step::Look);
             }

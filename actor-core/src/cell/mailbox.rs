@@ -209,6 +209,17 @@ impl<A: Actor> Mailbox<A> {
         free.chain(self.calls.drain(..)).collect()
     }
 
+    /// Everything that somebody waits for, of a cell that cannot serve it now. That a client has gone,
+    /// or what it wants to hear, stays for the next.
+    pub(super) fn drain_awaited(&mut self) -> Vec<Msg<A>> {
+        let all = self.drain();
+        let (kept, awaited) = all
+            .into_iter()
+            .partition::<Vec<_>, _>(|it| matches!(it, Msg::Close(_) | Msg::Subscribe(..)));
+        self.calls = kept.into();
+        awaited
+    }
+
     /// Whether calls of free handlers wait.
     pub(super) fn has_free(&self) -> bool {
         self.beside.as_ref().is_some_and(|it| !it.free.is_empty())

@@ -15,7 +15,7 @@ use super::{
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Origin, Output, TaskCtx},
+    actor::{Actor, Listener, Origin, Output, TaskCtx},
     config::Durability,
     error::ActorError,
     lifecycle::{Event, Stop, WorkKind},
@@ -242,12 +242,12 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
-            Then::Closed(mut answer) => {
+            Then::Closed(conn, mut answer) => {
                 A::reply(&mut job.call).release();
                 if let Err(error) = read_answer(&mut answer) {
                     tracing::warn!(actor = %self.slot.about.address, %error, "on_disconnect failed");
                 }
-                self.closed();
+                self.closed(&conn);
             }
             Then::StopHook(why, mut answer) => {
                 let hook = A::HANDLERS[A::handler(&job.call)].name;
@@ -283,8 +283,13 @@ impl<A: Actor> Cell<A> {
                 self.unlist(&conn);
                 Some(WorkKind::Connecting)
             }
-            Then::Closed(..) => {
-                self.closed();
+            Then::Closed(conn, _) => {
+                let conn = Arc::clone(conn);
+                if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
+                    // The next life finds the row again, and shall not run into the same fault.
+                    self.slot.sockets().insert(conn.id, Listener::Nobody);
+                }
+                self.closed(&conn);
                 None
             }
             Then::StopHook(why, _) => {

@@ -49,7 +49,11 @@ pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A),
                 Phase::Asleep
             };
             let turns = mailbox.end_life();
-            let waiting = mailbox.drain();
+            let waiting = if failure.is_final {
+                mailbox.drain()
+            } else {
+                mailbox.drain_awaited()
+            };
             mailbox.shrink();
             drop(mailbox);
             drop(turns);
@@ -233,6 +237,11 @@ fn bring_back<A: Actor>(
             listener.close(CloseFrame::new(1000, "ws.meta_not_found_during_restore"));
             return false;
         };
+        if let Listener::Nobody = listener {
+            // Its `on_disconnect` did not return.
+            table.forget_row(*id);
+            return false;
+        }
         let stored = std::mem::take(&mut row.hears);
         match kept.remove(id) {
             Some(hears) if hears != stored => {
@@ -243,11 +252,7 @@ fn bring_back<A: Actor>(
         }
         true
     });
-    let stale: Vec<_> = rows.into_values().collect();
-    for row in &stale {
-        table.forget_row(row.id);
-    }
-    stale
+    rows.into_values().collect()
 }
 
 async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {

@@ -205,7 +205,7 @@ impl<A: Actor> Cell<A> {
         let mut mailbox = self.slot.mailbox();
         if shutdown || !mailbox.has_calls() || hopeless {
             mailbox.phase = Phase::Asleep;
-            let refused = mailbox.drain();
+            let refused = mailbox.drain_awaited();
             mailbox.shrink();
             drop(mailbox);
             let error = if shutdown {
