@@ -2,7 +2,7 @@
 
 use actor_core::protocol::Encoding;
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{client::conn::http2, ext::Protocol};
