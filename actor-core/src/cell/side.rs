@@ -15,7 +15,9 @@ use super::{
 use crate::{
     actor::{Actor, Origin, Output, TaskCtx},
     config::Durability,
+    connection::CloseFrame,
     error::ActorError,
+    id::ConnId,
     lifecycle::{Event, WorkKind},
     storage::StorageError,
 };
@@ -128,6 +130,13 @@ impl<A: Actor> Cell<A> {
 
     /// Takes what handlers emitted and sends it on its way.
     pub(super) fn drain_outputs(&mut self, turn_is_over: bool, tag: u64) {
+        let leaving = self.send_outputs(turn_is_over, tag);
+        self.disconnect_all(leaving);
+    }
+
+    /// As [`drain_outputs`](Self::drain_outputs), except that connections which are to be closed are
+    /// given back: what follows the handler may still have something for them.
+    fn send_outputs(&mut self, turn_is_over: bool, tag: u64) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
         let mut tag = tag;
         if self.stores() && self.hub.table().is_dirty() && !self.saving.is_dirty() {
@@ -135,15 +144,23 @@ impl<A: Actor> Cell<A> {
             self.want_save();
             tag = tag.max(self.tag(self.options().durability));
         }
+        let mut leaving = Vec::new();
         for output in outputs {
             match output {
                 Output::Event { wire, local, event } => {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
-                Output::Disconnect { conn, close } => self.disconnect(conn, Some(close)),
+                Output::Disconnect { conn, close } => leaving.push((conn, close)),
                 Output::Sleep => self.ask(crate::lifecycle::Stop::Sleep),
                 Output::Destroy => self.ask(crate::lifecycle::Stop::Destroy),
             }
+        }
+        leaving
+    }
+
+    fn disconnect_all(&mut self, leaving: Vec<(ConnId, CloseFrame)>) {
+        for (conn, close) in leaving {
+            self.disconnect(conn, Some(close));
         }
     }
 
@@ -166,10 +183,7 @@ impl<A: Actor> Cell<A> {
                 for (outbox, bytes) in wire {
                     let max = self.options().max_outgoing;
                     if max < bytes.len() {
-                        outbox.close(crate::connection::CloseFrame::new(
-                            1011,
-                            "message.outgoing_too_long",
-                        ));
+                        outbox.close(CloseFrame::new(1011, "message.outgoing_too_long"));
                     } else {
                         outbox.push(bytes);
                     }
@@ -200,11 +214,13 @@ impl<A: Actor> Cell<A> {
             actors => spec.durability.unwrap_or(actors),
         };
         let tag = self.tag(durability);
+        let mut leaving = Vec::new();
         if self.hub.has_news() {
-            self.drain_outputs(exclusive, tag);
+            leaving = self.send_outputs(exclusive, tag);
         }
         let tag = self.tag(durability);
         self.follow(job, tag);
+        self.disconnect_all(leaving);
         self.want_save();
     }
 
