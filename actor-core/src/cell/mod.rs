@@ -1,7 +1,7 @@
 //! One actor alive: the task that owns its state, and the slot through which others reach it.
 //!
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
-//! - [`live`]: the loop of one life. [`startup`] comes before it, [`stopping`] after.
+//! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.

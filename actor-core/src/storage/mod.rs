@@ -28,7 +28,8 @@ use crate::{
     key::Address,
 };
 
-/// Keeps actors' data. Implement it to store actors elsewhere; pass [`conformance`] before trusting it.
+/// Keeps actors' data. Implement it to store actors elsewhere, and pass `storage::conformance` (feature
+/// `testing`) before trusting it.
 ///
 /// The library promises a driver that at most one cell at a time commits for one actor, in order,
 /// and never two batches of one actor at once. A driver promises the library:
