@@ -92,7 +92,7 @@ fn hook_receiver(errors: &mut Errors, hook: &Hook) {
                 format!("`#[{name}]` makes the actor, so it takes no `self`"),
             );
         }
-        HookKind::Wake | HookKind::Sleep | HookKind::Destroy if free => {
+        HookKind::Wake if free => {
             errors.at(ident, format!("`#[{name}]` takes `&mut self` or `&self`"));
         }
         _ => {}

@@ -310,3 +310,55 @@ async fn a_disconnect_hook_that_panics_is_not_run_again() {
     let entries = driver.load(id, &[]).await.unwrap().unwrap().entries;
     assert_eq!(entries.len(), 1, "no row is left");
 }
+
+#[actor]
+#[derive(Default)]
+pub(crate) struct Quiet {}
+
+#[actor]
+impl Quiet {
+    #[action]
+    async fn ping(&self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_open_together_wait_for_nothing() {
+    let quiet = registry(|it| it.actor::<Quiet>())
+        .await
+        .get_or_create::<Quiet>("one");
+    quiet.ping().await.unwrap();
+    let start = tokio::time::Instant::now();
+    let open = || quiet.connect(Value::Undefined);
+    let (first, second) = tokio::join!(open(), open());
+    (first.unwrap(), second.unwrap());
+    assert_eq!(start.elapsed(), std::time::Duration::ZERO);
+}
+
+#[derive(Debug, Event, PartialEq)]
+pub(crate) enum Greeting {
+    ToYou,
+    ToAll,
+}
+
+#[actor(event = Greeting)]
+#[derive(Default)]
+pub(crate) struct Porch {}
+
+#[actor]
+impl Porch {
+    #[on_connect]
+    async fn greet(&self, ctx: &Ctx<Self>, conn: &Conn<Self>) {
+        conn.send(Greeting::ToYou);
+        ctx.broadcast(Greeting::ToAll);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_shared_hook_sends_keeps_its_order() {
+    let porch = registry(|it| it.actor::<Porch>())
+        .await
+        .get_or_create::<Porch>("one");
+    let mut conn = porch.connect(Value::Undefined).await.unwrap();
+    assert_eq!(conn.next().await.as_deref(), Some(&Greeting::ToYou));
+    assert_eq!(conn.next().await.as_deref(), Some(&Greeting::ToAll));
+}

@@ -248,13 +248,12 @@ impl<A: Actor> Cell<A> {
         if let Some(job) = self.jobs.pop_front() {
             return Poll::Ready(Step::Run(job));
         }
-        while self.may_begin() {
-            let Some(msg) = self.batch.pop_front() else {
-                break;
-            };
-            if let Some(job) = self.begin(msg) {
-                return Poll::Ready(Step::Run(job));
-            }
+        if self.may_begin()
+            && let Some(msg) = self.batch.pop_front()
+        {
+            // A message without a job may still have left a save to begin.
+            let job = self.begin(msg);
+            return Poll::Ready(job.map_or(Step::Look, Step::Run));
         }
         self.poll_mailbox(cx)
     }

@@ -17,7 +17,9 @@ use super::{
 use crate::{
     actor::{Actor, Listener, Origin, Output, TaskCtx},
     config::Durability,
+    connection::CloseFrame,
     error::ActorError,
+    id::ConnId,
     lifecycle::{Event, Stop, WorkKind},
     storage::StorageError,
 };
@@ -140,20 +142,39 @@ impl<A: Actor> Cell<A> {
 
     /// Takes what handlers emitted and sends it on its way, each as durable as `durability` asks.
     pub(super) fn drain_outputs(&mut self, turn_is_over: bool, durability: Durability) {
+        let leaving = self.send_outputs(turn_is_over, durability);
+        self.disconnect_all(leaving);
+    }
+
+    /// As [`drain_outputs`](Self::drain_outputs), except that connections which are to be closed are
+    /// given back: what follows the handler may still have something for them.
+    fn send_outputs(
+        &mut self,
+        turn_is_over: bool,
+        durability: Durability,
+    ) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
         if self.hub.table().is_dirty() && !self.saving.is_dirty() {
             self.connections_changed();
         }
         let tag = self.tag(durability);
+        let mut leaving = Vec::new();
         for output in outputs {
             match output {
                 Output::Event { wire, local, event } => {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
-                Output::Disconnect { conn, close } => self.disconnect(conn, Some(close)),
+                Output::Disconnect { conn, close } => leaving.push((conn, close)),
                 Output::Sleep => self.ask(Stop::Sleep),
                 Output::Destroy => self.ask(Stop::Destroy),
             }
+        }
+        leaving
+    }
+
+    fn disconnect_all(&mut self, leaving: Vec<(ConnId, CloseFrame)>) {
+        for (conn, close) in leaving {
+            self.disconnect(conn, Some(close));
         }
     }
 
@@ -176,10 +197,7 @@ impl<A: Actor> Cell<A> {
                 for (outbox, bytes) in wire {
                     let max = self.options().max_outgoing;
                     if max < bytes.len() {
-                        outbox.close(crate::connection::CloseFrame::new(
-                            1011,
-                            "message.outgoing_too_long",
-                        ));
+                        outbox.close(CloseFrame::new(1011, "message.outgoing_too_long"));
                     } else {
                         outbox.push(bytes);
                     }
@@ -209,11 +227,13 @@ impl<A: Actor> Cell<A> {
             Durability::None => Durability::None,
             actors => spec.durability.unwrap_or(actors),
         };
+        let mut leaving = Vec::new();
         if self.hub.has_news() {
-            self.drain_outputs(exclusive, durability);
+            leaving = self.send_outputs(exclusive, durability);
         }
         let tag = self.tag(durability);
         self.follow(job, tag);
+        self.disconnect_all(leaving);
         self.want_save();
     }
 
