@@ -169,14 +169,14 @@ fn module_of(file: &Path) -> String {
     src.split(['/', '.']).next().unwrap().to_owned()
 }
 
-/// The source files of a crate. Snapshots of expansions are not source.
+/// The source files of a crate. Snapshots of expansions and files of the guide are not source.
 fn sources(krate: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut todo = vec![root.join(krate).join("src")];
     let mut files = Vec::new();
     while let Some(path) = todo.pop() {
         if path.is_dir() {
-            if !path.ends_with("snapshots") {
+            if !path.ends_with("snapshots") && !path.ends_with("docs") {
                 todo.extend(fs::read_dir(path).unwrap().map(|it| it.unwrap().path()));
             }
         } else if path.extension().is_some_and(|it| it == "rs") {
