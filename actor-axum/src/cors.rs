@@ -19,6 +19,13 @@ use http::{
 ///
 /// A browser asks before a page of one origin calls another. It does not ask for WebSockets: refuse
 /// those in `#[on_before_connect]`, which sees the request and its `Origin`.
+///
+/// ```
+/// use actor_axum::Cors;
+///
+/// let own_pages = Cors::origins(["https://app.example", "https://admin.example"]);
+/// let left_to_a_layer_of_the_apps = Cors::off();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cors(Rule);
 
@@ -68,31 +75,25 @@ impl Cors {
         Self(Rule::Off)
     }
 
-    /// The origin to mark the response with, or the answer to a preflight.
-    pub(crate) fn check(
-        &self,
-        request: &Request,
-        style: Preflight,
-    ) -> Result<Option<HeaderValue>, Response> {
-        let headers = request.headers();
+    /// The origin to mark the response with.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = match &self.0 {
-            Rule::Off => return Ok(None),
+            Rule::Off => None,
             Rule::Any => headers.get(ORIGIN),
             Rule::Origins(allowed) => headers.get(ORIGIN).filter(|it| allowed.contains(it)),
         };
-        let origin = origin.cloned();
-        if request.method() == Method::OPTIONS && headers.contains_key(REQUEST_METHOD) {
-            return Err(self.preflight(origin, headers, style));
-        }
-        Ok(origin)
+        origin.cloned()
     }
 
-    fn preflight(
-        &self,
-        origin: Option<HeaderValue>,
-        asked: &HeaderMap,
-        style: Preflight,
-    ) -> Response {
+    /// The answer to a preflight, if the request is one.
+    pub(crate) fn preflight(&self, request: &Request, style: Preflight) -> Option<Response> {
+        let asked = request.headers();
+        let is_preflight =
+            request.method() == Method::OPTIONS && asked.contains_key(REQUEST_METHOD);
+        if !is_preflight || matches!(self.0, Rule::Off) {
+            return None;
+        }
+        let origin = self.origin(asked);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         match style {
@@ -111,7 +112,7 @@ impl Cors {
             headers.insert(ALLOW_HEADERS, names.clone());
         }
         headers.insert(MAX_AGE, HeaderValue::from_static("86400"));
-        response
+        Some(response)
     }
 
     /// Marks an answer of the manager's API, which clients call with credentials.
@@ -129,18 +130,12 @@ impl Cors {
 
     /// Marks an answer of the gateway.
     pub(crate) fn mark_gateway(&self, origin: Option<HeaderValue>, response: &mut Response) {
+        // Who sends no origin is no page, and most callers of actions are none.
+        let Some(origin) = origin else { return };
         let headers = response.headers_mut();
-        match (&self.0, origin) {
-            (Rule::Off, _) => return,
-            (Rule::Any, origin) => {
-                let origin = origin.unwrap_or(HeaderValue::from_static("*"));
-                headers.insert(ALLOW_ORIGIN, origin);
-            }
-            (Rule::Origins(_), Some(origin)) => {
-                headers.insert(ALLOW_ORIGIN, origin);
-                headers.insert(ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            }
-            (Rule::Origins(_), None) => {}
+        headers.insert(ALLOW_ORIGIN, origin);
+        if matches!(self.0, Rule::Origins(_)) {
+            headers.insert(ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
         headers.insert(EXPOSE_HEADERS, HeaderValue::from_static("*"));
         headers.append(VARY, HeaderValue::from_static("Origin"));

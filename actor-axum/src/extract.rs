@@ -71,6 +71,23 @@ use crate::rejection::KeyRejection;
 pub struct Actor<A: Handled>(pub A::Handle);
 
 /// As [`Actor`], but calls fail with `actor.not_found` (404) while there is no such actor.
+///
+/// ```
+/// # use actor_core::prelude::*;
+/// # #[actor]
+/// # #[derive(Default)]
+/// # pub struct Counter { count: i64 }
+/// # #[actor]
+/// # impl Counter {
+/// #     #[action]
+/// #     async fn count(&self) -> i64 { self.count }
+/// # }
+/// use actor_axum::ExistingActor;
+///
+/// async fn show(ExistingActor(page): ExistingActor<Counter>) -> Result<String, actor_axum::Error> {
+///     Ok(page.count().await?.to_string())
+/// }
+/// ```
 pub struct ExistingActor<A: Handled>(pub A::Handle);
 
 impl<A, S> FromRequestParts<S> for Actor<A>

@@ -1,4 +1,111 @@
-//! Serves actors from an axum router.
+//! Serves actors from an axum app: to RivetKit's published clients over HTTP and WebSocket, and to
+//! the app's own handlers.
+//!
+//! ```no_run
+//! use actor_axum::Actor;
+//! use actor_core::prelude::*;
+//! use axum::{Router, routing::get};
+//!
+//! #[actor(event = Heard)]
+//! #[derive(Default)]
+//! pub struct Room {
+//!     lines: Vec<String>,
+//! }
+//!
+//! #[derive(Event)]
+//! pub enum Heard {
+//!     Line(String),
+//! }
+//!
+//! #[actor]
+//! impl Room {
+//!     #[action]
+//!     async fn say(&mut self, ctx: &Ctx<Self>, line: String) -> usize {
+//!         ctx.broadcast(Heard::Line(line.clone()));
+//!         self.lines.push(line);
+//!         self.lines.len()
+//!     }
+//!
+//!     #[action]
+//!     async fn lines(&self) -> Vec<String> {
+//!         self.lines.clone()
+//!     }
+//! }
+//!
+//! /// A page of the app's own, which calls the actor that the path names.
+//! async fn page(Actor(room): Actor<Room>) -> Result<String, actor_axum::Error> {
+//!     Ok(room.lines().await?.join("\n"))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let registry = Registry::builder().actor::<Room>().build().await?;
+//!     let app = Router::new()
+//!         .route("/rooms/{key}", get(page))
+//!         .with_state(registry.clone())
+//!         .merge(actor_axum::router(registry.clone()));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:6420").await?;
+//!     actor_axum::serve(listener, app, registry)
+//!         .with_graceful_shutdown(async {
+//!             // What the program stops on; `tokio::signal` has more.
+//!             let _ = tokio::signal::ctrl_c().await;
+//!         })
+//!         .await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A browser or a Node program then writes:
+//!
+//! ```ts
+//! const room = createClient("http://localhost:6420").room.getOrCreate(["lobby"]).connect();
+//! room.on("line", (line) => console.log(line));
+//! await room.say("hello");
+//! ```
+//!
+//! # The parts
+//!
+//! - [`router`] makes the routes that clients use, to [merge] or [nest] into any app. They set no
+//!   fallback and know nothing of the app's state. [`ActorRouter`] makes them with options.
+//! - [`Actor`] and [`ExistingActor`] give the app's own handlers typed handles; [`Error`] turns the
+//!   failures of their calls into responses.
+//! - [`serve`] is [`axum::serve()`] that stops actors, sockets and listener in this order. It is not
+//!   needed for anything else.
+//! - [`TargetLayer`] is for clients that name an actor in headers.
+//!
+//! # Layers
+//!
+//! The app's layers apply to these routes as to any. What a layer puts into a request's extensions
+//! (a session, a user) is there in `#[on_before_connect]`, in `#[on_connect]` and in actions called
+//! by a single HTTP request, as `ctx.request()`. So authentication is written once, in tower.
+//!
+//! The URI that actors see is the one that reached the router: below a prefix that was nested, with
+//! `/gateway/..` and the client's parameters.
+//!
+//! # WebSockets
+//!
+//! An upgrade always succeeds when it is well-formed, since browsers hide what a refused one said.
+//! Then either the connection opens, or an error frame and a close frame with a reason follow. The
+//! reason is `group.code`, and `group.code#request` before an actor was reached. `/websocket/..`, for
+//! sockets that an actor would serve itself, is closed with `actor.websocket_not_defined`.
+//!
+//! A socket is one small task that sleeps while both sides are quiet, also through the actor's
+//! sleep. A client that does not read fills its own outbox and is closed with `ws.slow_reader`; one
+//! that sends faster than the actor works is held back by TCP.
+//!
+//! # Limits
+//!
+//! A body or message of more than the actor's `max_incoming` bytes is refused with
+//! `message.incoming_too_long` before it is read to its end. axum's own limit on bodies does not
+//! apply to these routes.
+//!
+//! # Features
+//!
+//! - `http2`: HTTP/2, and WebSockets over it. Browsers stream the TypeScript client's request bodies
+//!   only over HTTP/2 with TLS; over plain HTTP/1.1 they can `connect()`, not call single actions.
+//!
+//! [merge]: axum::Router::merge
+//! [nest]: axum::Router::nest
 
 mod actors;
 mod cors;
@@ -16,5 +123,5 @@ pub use self::{
     rejection::{Error, KeyRejection},
     router::{ActorRouter, router},
     serve::{Serve, serve},
-    target::TargetLayer,
+    target::{TargetLayer, TargetService},
 };

@@ -1,5 +1,5 @@
 //! Every path of the router, and what a request passes on its way in. What is done at each path is
-//! in [`crate::http`], [`ws`] and [`actors`].
+//! in [`calls`], [`ws`] and [`actors`].
 
 use std::{
     fmt,
@@ -112,7 +112,6 @@ impl ActorRouter {
     }
 
     /// The routes.
-    #[must_use]
     pub fn into_router<S>(self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
@@ -176,10 +175,10 @@ impl Door {
         Fut: Future<Output = Response> + Send + 'static,
     {
         any(move |request: Request| async move {
-            let origin = match self.cors.check(&request, Preflight::Mirror) {
-                Ok(origin) => origin,
-                Err(preflight) => return preflight,
-            };
+            if let Some(preflight) = self.cors.preflight(&request, Preflight::Mirror) {
+                return preflight;
+            }
+            let origin = self.cors.origin(request.headers());
             let door = Arc::clone(&self);
             let mut response = handler(door, request).await;
             self.cors.mark_manager(origin, &mut response);
@@ -193,14 +192,14 @@ impl Door {
         request: Request,
         route: Result<Route, ActorError>,
     ) -> Response {
-        let origin = match self.cors.check(&request, Preflight::Gateway) {
-            Ok(origin) => origin,
-            Err(preflight) => return preflight,
-        };
+        if let Some(preflight) = self.cors.preflight(&request, Preflight::Gateway) {
+            return preflight;
+        }
+        let origin = self.cors.origin(request.headers());
         let ray = self.rays.of(request.headers());
         let (parts, body) = request.into_parts();
         if ws::is_upgrade(&parts) {
-            return ws::upgrade(self, parts, route, ray);
+            return ws::upgrade(&self, parts, route, ray);
         }
         let mut response = calls::call(&self.gateway, parts, body, route, ray).await;
         self.cors.mark_gateway(origin, &mut response);

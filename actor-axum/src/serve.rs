@@ -27,6 +27,18 @@ use tokio::{
 ///
 /// Who serves by other means sets the first with [`tap_io`] and stops with [`Registry::shutdown`].
 ///
+/// ```no_run
+/// # use actor_core::Registry;
+/// # use axum::Router;
+/// # async fn example(registry: Registry, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("0.0.0.0:6420").await?;
+/// let app = Router::new().merge(actor_axum::router(registry.clone()));
+/// actor_axum::serve(listener, app, registry)
+///     .with_graceful_shutdown(stop)
+///     .await
+/// # }
+/// ```
+///
 /// [`ConnectInfo<SocketAddr>`]: axum::extract::ConnectInfo
 /// [`tap_io`]: axum::serve::ListenerExt::tap_io
 pub fn serve(listener: TcpListener, app: Router, registry: Registry) -> Serve {

@@ -19,7 +19,10 @@ pub(super) fn encoded(encoding: Encoding, answer: ActionResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = status(answer.status);
     let content_type = HeaderValue::from_static(encoding.content_type());
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    // For those that follow, too.
+    headers.reserve(8);
+    headers.insert(CONTENT_TYPE, content_type);
     response
 }
 

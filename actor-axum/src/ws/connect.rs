@@ -8,7 +8,9 @@ use actor_core::{
     gateway::{ConnectRequest, Socket, close_with, refusal},
     protocol::{Encoding, headers::Subprotocols, target::Route},
 };
-use http::request::Parts;
+use axum::extract::OriginalUri;
+use bytes::BytesMut;
+use http::{HeaderValue, Uri, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
 use super::{offered, pump::Line, stream::Stream};
@@ -52,7 +54,7 @@ pub(super) async fn open(
     parts: Parts,
     route: Result<Route, ActorError>,
     ray: Ray,
-) -> Option<Line> {
+) -> Option<Box<Line>> {
     let io = match on_upgrade.await {
         Ok(io) => io,
         Err(error) => {
@@ -64,7 +66,7 @@ pub(super) async fn open(
         Ok(socket) => {
             let mut stream = Stream::new(io, socket.actor().options().max_incoming);
             stream.greet(socket.init());
-            Some(Line::new(stream, socket))
+            Some(Box::new(Line::new(stream, socket)))
         }
         Err(refused) => {
             tracing::debug!(
@@ -109,10 +111,38 @@ async fn connect(
     let request = ConnectRequest {
         encoding,
         params: offered.conn_params.unwrap_or(Value::Undefined),
-        request: Some(parts),
+        request: Some(compact(parts)),
     };
     let socket = door.gateway.connect(&actor, request).await;
     socket.map_err(|error| Refused::by_actor(encoding, &error))
+}
+
+/// Copies what is left of the request to where it needs no more room than it has bytes: as it came,
+/// it holds on to the buffer that it was read into, and the connection holds on to it.
+fn compact(mut parts: Parts) -> Parts {
+    parts.uri = copy(&parts.uri);
+    if let Some(OriginalUri(uri)) = parts.extensions.get_mut() {
+        *uri = copy(uri);
+    }
+    let len = parts.headers.values().map(HeaderValue::len).sum();
+    let mut all = BytesMut::with_capacity(len);
+    for value in parts.headers.values() {
+        all.extend_from_slice(value.as_bytes());
+    }
+    let mut all = all.freeze();
+    for value in parts.headers.values_mut() {
+        let is_sensitive = value.is_sensitive();
+        let bytes = all.split_to(value.len());
+        if let Ok(mut copied) = HeaderValue::from_maybe_shared(bytes) {
+            copied.set_sensitive(is_sensitive);
+            *value = copied;
+        }
+    }
+    parts
+}
+
+fn copy(uri: &Uri) -> Uri {
+    uri.to_string().parse().unwrap_or_else(|_| uri.clone())
 }
 
 /// The encoding among the subprotocols. Read apart from the others, so that an error in those can be

@@ -38,7 +38,7 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
 
 /// Makes a WebSocket of a request for an actor.
 pub(crate) fn upgrade(
-    door: Arc<Door>,
+    door: &Arc<Door>,
     mut parts: Parts,
     route: Result<Route, ActorError>,
     ray: Ray,
@@ -49,7 +49,7 @@ pub(crate) fn upgrade(
     };
     // Opening is boxed, so that its memory is free again while the socket is idle.
     let opening = Box::pin(connect::open(
-        Arc::clone(&door),
+        Arc::clone(door),
         on_upgrade,
         parts,
         route,

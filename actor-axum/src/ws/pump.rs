@@ -11,7 +11,7 @@ use actor_core::{
     connection::{CloseFrame, Delivery},
     gateway::Socket,
 };
-use futures_util::future::poll_fn;
+use futures_util::future::{BoxFuture, poll_fn};
 use tokio::time::{Sleep, sleep};
 
 use super::stream::{Incoming, Stream};
@@ -46,17 +46,22 @@ impl Line {
     }
 
     /// Carries frames both ways until either side closes.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let end = self.carry().await;
-        // Whoever left has left: the actor is told before the goodbyes.
-        let Self { stream, socket, .. } = self;
-        drop(socket);
-        // Boxed, so that a line that is open has no room for it.
+        if let Some(goodbye) = self.part(end) {
+            goodbye.await;
+        }
+    }
+
+    /// Whoever left has left: the actor is told before the goodbyes. They are boxed, so that a line
+    /// that is open has no room for them.
+    fn part(self, end: End) -> Option<BoxFuture<'static, ()>> {
+        drop(self.socket);
         match end {
-            End::Client => Box::pin(stream.close_answered()).await,
-            End::Server(frame) => Box::pin(stream.close(frame)).await,
-            End::Broken(frame) => Box::pin(stream.close_unread(frame)).await,
-            End::Gone => {}
+            End::Client => Some(Box::pin(self.stream.close_answered())),
+            End::Server(frame) => Some(Box::pin(self.stream.close(frame))),
+            End::Broken(frame) => Some(Box::pin(self.stream.close_unread(frame))),
+            End::Gone => None,
         }
     }
 
@@ -149,3 +154,18 @@ fn poll_patience(
 
 /// How long a client may take to read what was sent before a close.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F: Future>(_: impl FnOnce(Box<Line>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_socket_is_small() {
+        let bytes = size(Line::run) + size_of::<Line>();
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
+}

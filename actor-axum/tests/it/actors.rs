@@ -103,73 +103,40 @@ async fn namespaces_are_apart() {
 }
 
 #[tokio::test]
-async fn bad_requests_say_why() {
+async fn what_cannot_be_created_is_refused() {
     let (server, _registry) = Server::plain().await;
-    let long = "x".repeat(129);
-    let cases = [
-        (
-            "POST",
-            "/actors",
-            ROOM.replace("counter", "nobody"),
-            400,
-            "actor.not_registered",
-        ),
-        (
-            "POST",
-            "/actors",
-            ROOM.replace("a/b", &long),
-            400,
-            "actor.key_too_large",
-        ),
-        (
-            "PUT",
-            "/actors",
-            ROOM.replace('}', r#","datacenter":"moon"}"#),
-            400,
-            "datacenter.not_found",
-        ),
-        (
-            "PUT",
-            "/actors",
-            ROOM.replace('}', r#","input":"*"}"#),
-            400,
-            "api.invalid_request",
-        ),
-        ("PUT", "/actors", "{".into(), 400, "api.invalid_request"),
-        ("GET", "/actors", String::new(), 400, "api.invalid_request"),
-        ("PATCH", "/actors", String::new(), 405, "api.not_found"),
-        ("GET", "/actors/0", String::new(), 404, "actor.not_found"),
-        (
-            "POST",
-            "/actors/0/sleep",
-            String::new(),
-            404,
-            "actor.not_found",
-        ),
-        (
-            "GET",
-            "/actors/0/sleep",
-            String::new(),
-            405,
-            "api.not_found",
-        ),
-    ];
-    for (method, target, sent, status, expected) in cases {
-        let answer = server
-            .request(method, target)
-            .body(sent.clone())
-            .send()
-            .await;
+    let put = |body: String| server.request("PUT", "/actors").body(body).send();
+    let with = |member: &str| ROOM.replace('}', &format!(",{member}}}"));
+    let long = ROOM.replace("a/b", &"x".repeat(129));
+    for (body, expected) in [
+        (ROOM.replace("counter", "nobody"), "actor.not_registered"),
+        (long, "actor.key_too_large"),
+        (with(r#""datacenter":"moon""#), "datacenter.not_found"),
+        (with(r#""input":"*""#), "api.invalid_request"),
+        ("{".into(), "api.invalid_request"),
+    ] {
+        let answer = put(body.clone()).await;
         let found = (answer.status().as_u16(), code(&answer));
-        assert_eq!(found, (status, expected.into()), "{method} {target} {sent}");
+        assert_eq!(found, (400, expected.into()), "{body}");
     }
-    let datacenter = ROOM.replace('}', r#","datacenter":"default"}"#);
-    let answer = server
-        .request("PUT", "/actors")
-        .body(datacenter)
-        .send()
-        .await;
-    assert_eq!(answer.status(), 200);
+    let here = put(with(r#""datacenter":"default""#)).await;
+    assert_eq!(here.status(), 200);
+}
+
+#[tokio::test]
+async fn lookups_that_are_none_are_refused() {
+    let (server, _registry) = Server::plain().await;
+    for (method, target, status, expected) in [
+        ("GET", "/actors", 400, "api.invalid_request"),
+        ("PATCH", "/actors", 405, "api.not_found"),
+        ("GET", "/actors/0", 404, "actor.not_found"),
+        ("POST", "/actors/0/sleep", 404, "actor.not_found"),
+        ("GET", "/actors/0/sleep", 405, "api.not_found"),
+    ] {
+        let answer = server.request(method, target).send().await;
+        let found = (answer.status().as_u16(), code(&answer));
+        assert_eq!(found, (status, expected.into()), "{method} {target}");
+    }
 }
 
 #[tokio::test]

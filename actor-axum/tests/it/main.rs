@@ -1,5 +1,10 @@
 //! The router over real sockets, as clients of RivetKit's wire see it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails; helpers are no test functions"
+)]
+
 mod actors;
 mod connect;
 mod cors;
