@@ -3,8 +3,8 @@
 use actor_core::{
     ActorError, ActorHandle, CallError, Ctx, IntoActorError, TaskCtx, Value,
     actor::{
-        Actor, ActorType, Event, Handler, Hook, Receiver, Reply, ReplySlot, StateError,
-        WireReply, decode_state, encode_state,
+        Actor, ActorType, Event, Handler, Hook, Receiver, Reply, ReplySlot, StateError, WireReply,
+        decode_state, encode_state,
     },
     gateway::Handled,
     protocol::Args,
