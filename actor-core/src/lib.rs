@@ -83,7 +83,7 @@
 //! | [`prelude`] | the dozen names of every actor file |
 //! | [`registry`] | declares actor types, hosts actors, stops them |
 //! | [`gateway`] | handles and connections; what a server in front of actors calls |
-//! | [`actor`] | contexts, events, connections; the traits behind the macros |
+//! | [`mod@actor`] | contexts, events, connections; the traits behind the macros |
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |
 //! | [`storage`] | the driver trait, SQLite, memory |
@@ -92,7 +92,9 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [storage](guide::storage), [without macros](guide::by_hand).
+//! [storage](guide::storage), [without macros](guide::by_hand). The options of each macro stand with
+//! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
+//! [`#[derive(ActionError)]`](macro@ActionError).
 //!
 //! # Features
 //!
