@@ -164,6 +164,15 @@ impl<A: ActorType> Table<A> {
         }
     }
 
+    /// Every row on disk may be out of date.
+    pub(crate) fn mark_all_dirty(&mut self) {
+        let rows = self.listed.values().map(|it| &it.conn);
+        self.dirty = rows
+            .filter(|it| it.transport.is_hibernatable())
+            .map(|it| it.id)
+            .collect();
+    }
+
     pub(crate) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty() || !self.removed.is_empty()
     }

@@ -171,10 +171,14 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    fn connections_changed(&mut self) {
+    /// Connections came, went or changed, and their rows with them.
+    pub(super) fn connections_changed(&mut self) {
         if self.stores() {
             self.saving.connections_changed();
             self.want_save();
+        } else {
+            // Nothing will ever take them.
+            drop(self.hub.table().take_changes());
         }
     }
 }

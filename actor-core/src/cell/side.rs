@@ -6,17 +6,19 @@ use std::{
     task::{Context, Poll},
 };
 
+use tokio::task::JoinSet;
+
 use super::{
     guard::{Fault, Guard},
     job::{Job, read_answer},
-    live::{Broken, Cell, Held},
+    live::{Broken, Cause, Cell, Held},
     mailbox::Msg,
 };
 use crate::{
     actor::{Actor, Origin, Output, TaskCtx},
     config::Durability,
     error::ActorError,
-    lifecycle::{Event, WorkKind},
+    lifecycle::{Event, Stop, WorkKind},
     storage::StorageError,
 };
 
@@ -35,8 +37,7 @@ impl<A: Actor> Cell<A> {
             self.beside = self.saving.is_in_flight() || self.free.is_some();
         }
         if self.hub.has_news() {
-            let tag = self.tag(self.options().durability);
-            self.drain_outputs(false, tag);
+            self.drain_outputs(false, self.options().durability);
         }
     }
 
@@ -57,42 +58,55 @@ impl<A: Actor> Cell<A> {
     fn poll_free(&mut self, cx: &mut Context<'_>) {
         let Some(free) = &mut self.free else { return };
         let mut over = Vec::new();
-        let mut is_empty = false;
-        while let Poll::Ready(done) = free.poll_join_next(cx) {
-            match done {
-                // An aborted handler's reply has answered for itself.
-                Some(done) => over.extend(done.ok()),
-                None => {
-                    is_empty = true;
-                    break;
-                }
+        let is_empty = loop {
+            match free.poll_join_next(cx) {
+                Poll::Ready(Some(done)) => over.push(done),
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
             }
-        }
+        };
         if is_empty {
             self.free = None;
         }
         for done in over {
-            self.free_done(done);
+            self.machine.work.end(WorkKind::Free);
+            // One that panicked outside its guard, in a drop, has answered by being dropped.
+            if let Ok(done) = done {
+                self.free_done(done);
+            }
+            self.tell(Event::WorkEnded);
         }
+        // There may be room for another.
+        self.start_waiting_free();
     }
 
     fn commit_failed(&mut self, error: &StorageError) {
         tracing::error!(actor = %self.slot.about.address, %error, "a commit failed");
+        if self.options().durability == Durability::Relaxed && self.gate.is_empty() {
+            // Nobody waits for it, and what was acknowledged is still in memory: try again (S2).
+            let interval = self.options().save_interval;
+            self.saving.try_again(&self.hub, interval);
+            return;
+        }
         let told = ActorError::new("actor", "storage_failed", format!("not saved: {error}"));
-        self.broken = Some(Broken { error: told });
+        self.broken = Some(Broken {
+            error: told,
+            cause: Cause::Storage,
+        });
     }
 
-    /// Starts the free handlers that wait.
+    /// Starts the free handlers that wait, as many as may run at a time.
     pub(super) fn start_waiting_free(&mut self) {
-        loop {
-            let Some(msg) = self.slot.mailbox().next_free() else {
-                return;
+        let limit = self.options().mailbox;
+        while self.machine.is_started() && self.free.as_ref().map_or(0, JoinSet::len) < limit {
+            let next = self.slot.mailbox().next_free();
+            let Some(Msg::Call(call, conn)) = next else {
+                break;
             };
-            if let Msg::Call(call, conn) = msg {
-                let job = self.take_call(call, conn);
-                self.jobs.extend(job);
-            }
+            let job = self.take_call(call, conn);
+            self.jobs.extend(job);
         }
+        self.slot.made_room();
     }
 
     /// Runs a job beside everything else.
@@ -110,12 +124,10 @@ impl<A: Actor> Cell<A> {
     }
 
     fn free_done(&mut self, done: FreeDone<A>) {
-        self.machine.work.end(WorkKind::Free);
         match done.outcome {
             Ok(()) => self.finish(done.job, false),
             Err(fault) => self.fault(done.job, &fault),
         }
-        self.tell(Event::WorkEnded);
     }
 
     /// The version an output of this durability has to wait for.
@@ -126,23 +138,21 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// Takes what handlers emitted and sends it on its way.
-    pub(super) fn drain_outputs(&mut self, turn_is_over: bool, tag: u64) {
+    /// Takes what handlers emitted and sends it on its way, each as durable as `durability` asks.
+    pub(super) fn drain_outputs(&mut self, turn_is_over: bool, durability: Durability) {
         let outputs = self.hub.take(turn_is_over);
-        let mut tag = tag;
-        if self.stores() && self.hub.table().is_dirty() && !self.saving.is_dirty() {
-            self.saving.connections_changed();
-            self.want_save();
-            tag = tag.max(self.tag(self.options().durability));
+        if self.hub.table().is_dirty() && !self.saving.is_dirty() {
+            self.connections_changed();
         }
+        let tag = self.tag(durability);
         for output in outputs {
             match output {
                 Output::Event { wire, local, event } => {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
                 Output::Disconnect { conn, close } => self.disconnect(conn, Some(close)),
-                Output::Sleep => self.ask(crate::lifecycle::Stop::Sleep),
-                Output::Destroy => self.ask(crate::lifecycle::Stop::Destroy),
+                Output::Sleep => self.ask(Stop::Sleep),
+                Output::Destroy => self.ask(Stop::Destroy),
             }
         }
     }
@@ -199,9 +209,8 @@ impl<A: Actor> Cell<A> {
             Durability::None => Durability::None,
             actors => spec.durability.unwrap_or(actors),
         };
-        let tag = self.tag(durability);
         if self.hub.has_news() {
-            self.drain_outputs(exclusive, tag);
+            self.drain_outputs(exclusive, durability);
         }
         let tag = self.tag(durability);
         self.follow(job, tag);
@@ -240,12 +249,13 @@ impl<A: Actor> Cell<A> {
                 }
                 self.closed();
             }
-            Then::StopHook(name, mut answer) => {
+            Then::StopHook(why, mut answer) => {
+                let hook = A::HANDLERS[A::handler(&job.call)].name;
                 A::reply(&mut job.call).release();
                 if let Err(error) = read_answer(&mut answer) {
-                    tracing::warn!(actor = %self.slot.about.address, %error, "{name} failed");
+                    tracing::warn!(actor = %self.slot.about.address, hook, %error, "a stop hook failed");
                 }
-                self.tell(Event::HookDone);
+                self.tell(Event::HookDone(why));
             }
         }
     }
@@ -277,8 +287,8 @@ impl<A: Actor> Cell<A> {
                 self.closed();
                 None
             }
-            Then::StopHook(..) => {
-                self.tell(Event::HookDone);
+            Then::StopHook(why, _) => {
+                self.tell(Event::HookDone(*why));
                 None
             }
         };

@@ -11,6 +11,6 @@ mod machine;
 mod work;
 
 pub(crate) use self::{
-    machine::{Effect, Event, Machine, Phase, Stop},
+    machine::{Effect, Event, Machine, Stop},
     work::WorkKind,
 };
