@@ -1,4 +1,4 @@
-//! Connections: hook order, visibility, events, disconnects (SEMANTICS §3, §9).
+//! Connections: hook order, visibility, events, disconnects.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Connections on their way in and out: preflight, list, hooks (SEMANTICS §3, §9).
+//! Connections on their way in and out: preflight, list, hooks.
 
 use std::sync::Arc;
 

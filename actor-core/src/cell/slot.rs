@@ -270,7 +270,7 @@ fn overloaded(limit: usize) -> ActorError {
     )
 }
 
-/// The process stops; clients come again (PROTOCOL §6.5).
+/// The process stops; clients come again.
 pub(crate) fn stopping() -> ActorError {
     ActorError::new("actor", "stopping", "the actor is stopping")
 }

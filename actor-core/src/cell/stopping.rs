@@ -1,4 +1,4 @@
-//! The end of a life: the stop hook, the last save, and what is left behind (SEMANTICS §6).
+//! The end of a life: the stop hook, the last save, and what is left behind.
 
 use std::{future::poll_fn, mem, task::Poll};
 
