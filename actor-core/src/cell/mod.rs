@@ -2,6 +2,7 @@
 //!
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
+//! - [`wire`]: what clients send, decoded into the actor's own types.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
@@ -20,9 +21,11 @@ mod slot;
 mod startup;
 mod stopping;
 mod turns;
+mod wire;
 
 pub(crate) use self::{
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
-    slot::{AnySlot, Host, OpenSocket, Roster, Slot, TypeInfo, WireCall, gone, stopping},
+    slot::{Host, Roster, Slot, TypeInfo, gone, stopping},
+    wire::{AnySlot, OpenSocket, WireCall},
 };

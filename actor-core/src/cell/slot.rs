@@ -2,7 +2,6 @@
 //! its actor may sleep and wake behind it without anybody noticing.
 
 use std::{
-    any::Any,
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{
@@ -13,29 +12,21 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, futures::Notified, oneshot};
+use tokio::sync::{Notify, futures::Notified};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    job::{HttpCall, OpenDone, Opening},
     live::{self, Hears},
     mailbox::{Mailbox, Msg, Phase, Pushed, Refused},
     startup,
 };
 use crate::{
-    actor::{
-        About, Actor, Doorbell, HttpAnswer, Listener, Receiver, Reply, ReplySlot as _, Transport,
-        Turn, WireReply, WireTo,
-    },
+    actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     clock::{Clock, Entropy},
     config::ActorOptions,
-    connection::{CloseFrame, Outbox},
     error::ActorError,
     id::ConnId,
-    lifecycle::Stop,
-    protocol::{Args, Encoding, ToServer},
     storage::Driver,
-    value::Value,
 };
 
 /// What all cells of a registry share.
@@ -239,6 +230,21 @@ impl<A: Actor> Slot<A> {
         }
     }
 
+    /// What to wait for while the mailbox is full.
+    pub(super) fn wait_for_room(&self) -> Option<Notified<'_>> {
+        if self.mailbox().has_room() {
+            return None;
+        }
+        let room = self.room.notified();
+        self.crowded.store(true, Ordering::Release);
+        // The cell may have made room before it could see the flag.
+        if self.mailbox().has_room() {
+            None
+        } else {
+            Some(room)
+        }
+    }
+
     /// What a caller is told whose message was not taken.
     pub(crate) fn refusal(&self, refused: &Refused<A>) -> ActorError {
         match refused {
@@ -246,18 +252,6 @@ impl<A: Actor> Slot<A> {
             Refused::Gone(_) if self.host.is_closing() => stopping(),
             Refused::Gone(_) => gone(),
         }
-    }
-
-    fn wire_reply(&self, encoding: Encoding, to: WireTo, action: usize) -> WireReply {
-        let max = self.info.options.max_outgoing;
-        let name = A::HANDLERS.get(action).map_or("", |it| it.name);
-        WireReply::new(encoding, to, Arc::clone(&self.about), max, name)
-    }
-
-    fn find_action(name: &str) -> Option<usize> {
-        A::HANDLERS[..A::ACTIONS]
-            .iter()
-            .position(|it| it.name == name)
     }
 }
 
@@ -284,14 +278,6 @@ pub(crate) fn gone() -> ActorError {
     )
 }
 
-pub(crate) fn unknown_action(name: &str) -> ActorError {
-    ActorError::new(
-        "actor",
-        "action_not_found",
-        format!("Action `{name}` was not found."),
-    )
-}
-
 impl<A: Actor> Doorbell<A> for Slot<A> {
     fn ring(&self) {
         self.mailbox().ring();
@@ -308,223 +294,4 @@ impl<A: Actor> Drop for Slot<A> {
             roster.forget(&self.about);
         }
     }
-}
-
-/// A slot whatever the actor's type: what the gateway speaks to.
-pub(crate) trait AnySlot: Send + Sync {
-    fn about(&self) -> &Arc<About>;
-    fn options(&self) -> &Arc<ActorOptions>;
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-
-    /// Calls an action by a single HTTP request.
-    fn http(self: Arc<Self>, call: WireCall) -> Result<oneshot::Receiver<HttpAnswer>, ActorError>;
-
-    /// Opens a connection for a socket.
-    fn open(
-        self: Arc<Self>,
-        socket: OpenSocket,
-    ) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError>;
-
-    /// Takes a message of a socket's client. What it cannot do is answered over the socket.
-    fn message(
-        self: Arc<Self>,
-        conn: ConnId,
-        outbox: &Arc<Outbox>,
-        message: ToServer,
-    ) -> Result<(), ActorError>;
-
-    /// A socket's client has gone.
-    fn close(self: Arc<Self>, conn: ConnId);
-
-    /// Asks the actor to stop if it is awake.
-    fn ask(&self, stop: Stop);
-
-    /// Closes all connections, asleep or awake, without a word to the actor.
-    fn close_sockets(&self, frame: &CloseFrame);
-
-    /// What to wait for when the mailbox is full, so that a socket's client is held back by TCP and
-    /// not by errors.
-    fn crowded(&self) -> Option<Notified<'_>>;
-
-    /// Whether the actor has a live cell.
-    fn is_awake(&self) -> bool;
-}
-
-/// An action called by a client's HTTP request.
-#[derive(Debug)]
-pub(crate) struct WireCall {
-    pub(crate) action: String,
-    pub(crate) args: Result<Args, ActorError>,
-    pub(crate) encoding: Encoding,
-    pub(crate) params: Value,
-    pub(crate) request: Option<Arc<http::request::Parts>>,
-}
-
-/// A socket that wants to be a connection.
-#[derive(Debug)]
-pub(crate) struct OpenSocket {
-    pub(crate) id: ConnId,
-    pub(crate) params: Value,
-    pub(crate) request: Option<Arc<http::request::Parts>>,
-    pub(crate) outbox: Arc<Outbox>,
-}
-
-impl<A: Actor> AnySlot for Slot<A> {
-    fn about(&self) -> &Arc<About> {
-        &self.about
-    }
-
-    fn options(&self) -> &Arc<ActorOptions> {
-        &self.info.options
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn http(self: Arc<Self>, call: WireCall) -> Result<oneshot::Receiver<HttpAnswer>, ActorError> {
-        let action = Self::find_action(&call.action).ok_or_else(|| unknown_action(&call.action))?;
-        let params = decode_params::<A>(call.params)?;
-        let (to, answer) = oneshot::channel();
-        let mut reply = Some(self.wire_reply(call.encoding, WireTo::Http(to), action));
-        let decoded = call
-            .args
-            .and_then(|args| A::decode_call(action, args, &mut reply));
-        let call_or_error = match (decoded, reply) {
-            (Ok(call), _) => Ok(call),
-            (Err(error), Some(reply)) => Err((reply, error)),
-            (Err(error), None) => return Err(error),
-        };
-        let opening = Opening {
-            id: ConnId::new(&*self.host.entropy),
-            params,
-            transport: Transport::Http,
-            listener: Listener::Nobody,
-            request: call.request,
-            done: OpenDone::Call(call_or_error),
-        };
-        self.send(Msg::Http(Box::new(HttpCall { opening })))
-            .map_err(|it| self.refusal(&it))?;
-        Ok(answer)
-    }
-
-    fn open(
-        self: Arc<Self>,
-        socket: OpenSocket,
-    ) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError> {
-        let params = decode_params::<A>(socket.params)?;
-        let (to, opened) = oneshot::channel();
-        let opening = Opening {
-            id: socket.id,
-            params,
-            transport: Transport::Socket,
-            listener: Listener::Wire(socket.outbox),
-            request: socket.request,
-            done: OpenDone::Tell(to),
-        };
-        self.send(Msg::Open(Box::new(opening)))
-            .map_err(|it| self.refusal(&it))?;
-        Ok(opened)
-    }
-
-    fn message(
-        self: Arc<Self>,
-        conn: ConnId,
-        outbox: &Arc<Outbox>,
-        message: ToServer,
-    ) -> Result<(), ActorError> {
-        let msg = match message {
-            ToServer::Action { id, name, args } => {
-                let to = WireTo::Socket {
-                    outbox: Arc::clone(outbox),
-                    id,
-                };
-                let action = Self::find_action(&name);
-                let mut reply =
-                    Some(self.wire_reply(outbox.encoding(), to, action.unwrap_or(usize::MAX)));
-                let decoded = action
-                    .ok_or_else(|| unknown_action(&name))
-                    .and_then(|action| A::decode_call(action, args, &mut reply));
-                match decoded {
-                    Ok(call) => Msg::Call(call, Some(conn)),
-                    Err(error) => {
-                        answer_with(reply, &error);
-                        return Ok(());
-                    }
-                }
-            }
-            ToServer::Subscribe { event, subscribe } => {
-                Msg::Subscribe(conn, event.into_boxed_str(), subscribe)
-            }
-        };
-        self.send(msg).or_else(|refused| {
-            let error = self.refusal(&refused);
-            match refused {
-                Refused::Full(Msg::Call(mut call, _)) => {
-                    let reply = A::reply(&mut call);
-                    reply.fail(error);
-                    reply.release();
-                    Ok(())
-                }
-                Refused::Full(_) | Refused::Gone(_) => Err(error),
-            }
-        })
-    }
-
-    fn close(self: Arc<Self>, conn: ConnId) {
-        // A socket that never became a connection has nothing to close.
-        if !self.sockets().contains_key(&conn) && !self.is_awake() {
-            return;
-        }
-        // Gone actors have no connections.
-        let _ = self.send(Msg::Close(conn));
-    }
-
-    fn ask(&self, stop: Stop) {
-        self.mailbox().ask(stop);
-    }
-
-    fn close_sockets(&self, frame: &CloseFrame) {
-        for listener in self.sockets().values() {
-            listener.close(frame.clone());
-        }
-    }
-
-    fn crowded(&self) -> Option<Notified<'_>> {
-        if self.mailbox().has_room() {
-            return None;
-        }
-        let room = self.room.notified();
-        self.crowded.store(true, Ordering::Release);
-        // The cell may have made room before it could see the flag.
-        if self.mailbox().has_room() {
-            None
-        } else {
-            Some(room)
-        }
-    }
-
-    fn is_awake(&self) -> bool {
-        self.mailbox().phase == Phase::Awake
-    }
-}
-
-fn answer_with(reply: Option<WireReply>, error: &ActorError) {
-    if let Some(reply) = reply {
-        let mut reply = Reply::<(), ActorError>::wire(reply);
-        reply.fail(error.clone());
-        reply.release();
-    }
-}
-
-fn decode_params<A: Actor>(params: Value) -> Result<A::Params, ActorError> {
-    params.deserialize_into().map_err(|error| {
-        ActorError::new(
-            "actor",
-            "invalid_params",
-            format!("the connection's params: {error}"),
-        )
-        .with_status(400)
-        .public()
-    })
 }
