@@ -1,5 +1,6 @@
 //! One actor alive: the task that owns its state, and the slot through which others reach it.
 //!
+//! - [`host`]: what cells share.
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them.
@@ -11,6 +12,7 @@ mod commit;
 mod connect;
 mod gate;
 mod guard;
+mod host;
 mod job;
 mod live;
 mod mailbox;
@@ -22,7 +24,8 @@ mod stopping;
 mod turns;
 
 pub(crate) use self::{
+    host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
-    slot::{AnySlot, Host, OpenSocket, Roster, Slot, TypeInfo, WireCall, gone, stopping},
+    slot::{AnySlot, OpenSocket, Slot, WireCall, gone, stopping},
 };
