@@ -104,7 +104,7 @@ async fn round(seed: u64) {
                     Ok(n) => acked.push(n),
                     Err(_) => unsure.push(n),
                 }
-                if (seed + n) % 7 == 0 {
+                if (seed + n).is_multiple_of(7) {
                     sleep(Duration::from_secs(6)).await;
                 }
             }

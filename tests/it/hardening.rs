@@ -61,7 +61,7 @@ pub(crate) struct Victim {
     wakes: u32,
     mood: Mood,
     #[actor(transient)]
-    kept: HashMap<ConnId, Conn<Victim>>,
+    kept: HashMap<ConnId, Conn<Self>>,
 }
 
 #[actor]

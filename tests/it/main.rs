@@ -1,7 +1,11 @@
 //! Behaviour through the public API, a module for each concept. Time is paused: nothing here sleeps
 //! for real.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panicking, and spawns as it likes"
+)]
 
 mod actions;
 mod connections;

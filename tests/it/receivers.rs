@@ -57,7 +57,8 @@ async fn p1_exclusive_handlers_run_one_at_a_time() {
     let room = room().await;
     let start = Instant::now();
     let (a, b) = tokio::join!(room.alone(100, "a".into()), room.alone(100, "b".into()));
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     assert_eq!(start.elapsed(), Duration::from_millis(200));
     assert_eq!(
         room.log().await.unwrap(),
@@ -97,7 +98,9 @@ async fn p1_free_handlers_run_beside_everything() {
         room.free(0, "fast".into()),
         room.alone(20, "alone".into()),
     );
-    (slow.unwrap(), fast.unwrap(), alone.unwrap());
+    slow.unwrap();
+    fast.unwrap();
+    alone.unwrap();
     // The first write of each waits for the turn of `alone`, nothing else does.
     assert_eq!(start.elapsed(), Duration::from_millis(170));
     let log = room.log().await.unwrap();

@@ -1,6 +1,6 @@
 //! A struct with `#[actor]`: the struct, its stored form, `impl ActorType`, and its handle.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::{Attribute, LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
@@ -27,12 +27,13 @@ fn stored(model: &State) -> TokenStream {
     let serde = &model.serde;
     let fields = model.fields.iter().map(|field| {
         let (ident, ty, attrs) = (&field.ident, &field.ty, &field.attrs);
+        let named = without_self(ty.to_token_stream(), actor);
         let skip = field.transient.then(|| {
             // serde calls this path with the span of the string.
             let default = LitStr::new("__p::transient", ty.span());
             quote!(#[serde(skip, default = #default)])
         });
-        quote! { #(#attrs)* #skip #ident: #ty }
+        quote! { #(#attrs)* #skip #ident: #named }
     });
     quote! {
         #[derive(__p::Serialize, __p::Deserialize)]
@@ -48,6 +49,25 @@ fn stored(model: &State) -> TokenStream {
         #[serde(crate = "::actor_core::__private::serde", transparent)]
         struct __Read(#[serde(deserialize_with = "__Stored::deserialize")] #actor);
     }
+}
+
+/// A field's type as it stands in another struct, where `Self` would be that struct.
+fn without_self(tokens: TokenStream, actor: &Ident) -> TokenStream {
+    let named = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(it) if it == "Self" => {
+            let mut name = actor.clone();
+            name.set_span(it.span());
+            TokenTree::Ident(name)
+        }
+        TokenTree::Group(group) => {
+            let inner = without_self(group.stream(), actor);
+            let mut named = Group::new(group.delimiter(), inner);
+            named.set_span(group.span());
+            TokenTree::Group(named)
+        }
+        other => other,
+    });
+    named.collect()
 }
 
 fn impl_type(model: &State) -> TokenStream {
