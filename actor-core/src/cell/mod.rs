@@ -1,5 +1,6 @@
 //! One actor alive: the task that owns its state, and the slot through which others reach it.
 //!
+//! - [`host`]: what cells share.
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
 //! - [`wire`]: what clients send, decoded into the actor's own types.
@@ -12,6 +13,7 @@ mod commit;
 mod connect;
 mod gate;
 mod guard;
+mod host;
 mod job;
 mod live;
 mod mailbox;
@@ -24,8 +26,9 @@ mod turns;
 mod wire;
 
 pub(crate) use self::{
+    host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
-    slot::{Host, Roster, Slot, TypeInfo, gone, stopping},
+    slot::{Slot, gone, stopping},
     wire::{AnySlot, OpenSocket, WireCall},
 };

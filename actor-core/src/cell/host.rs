@@ -1,0 +1,87 @@
+//! What cells share: all of a registry, and all of one actor type.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+};
+
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    actor::{About, Actor},
+    clock::{Clock, Entropy},
+    config::ActorOptions,
+    storage::Driver,
+};
+
+/// What all cells of a registry share.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: TaskTracker,
+    /// Tasks of clients' sockets, which outlive the actors.
+    pub(crate) sockets: TaskTracker,
+    pub(crate) closing: AtomicBool,
+    pub(crate) roster: Weak<dyn Roster>,
+}
+
+impl Host {
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+/// Who knows which slots there are.
+pub(crate) trait Roster: Send + Sync + fmt::Debug {
+    /// Nobody holds this actor's slot any more.
+    fn forget(&self, about: &About);
+
+    /// The actor is gone for good.
+    fn strike(&self, about: &About);
+}
+
+/// What all actors of one type share.
+#[derive(Debug)]
+pub(crate) struct TypeInfo {
+    pub(crate) name: Arc<str>,
+    pub(crate) options: Arc<ActorOptions>,
+    /// What each handler did so far, see [`may_suspend`](Self::may_suspend).
+    habits: Vec<AtomicU8>,
+}
+
+impl TypeInfo {
+    const UNKNOWN: u8 = 0;
+    const STRAIGHT: u8 = 1;
+    const SUSPENDS: u8 = 2;
+
+    pub(crate) fn of<A: Actor>() -> Self {
+        Self {
+            name: Arc::from(A::NAME),
+            options: Arc::new(A::options()),
+            habits: A::HANDLERS
+                .iter()
+                .map(|_| AtomicU8::new(Self::UNKNOWN))
+                .collect(),
+        }
+    }
+
+    /// Whether a handler may wait in the middle, as far as is known. If it may, what came before it
+    /// is snapshotted first, so that an earlier reply never waits for it.
+    pub(super) fn may_suspend(&self, handler: usize) -> bool {
+        self.habits[handler].load(Ordering::Relaxed) != Self::STRAIGHT
+    }
+
+    pub(super) fn learn(&self, handler: usize, suspended: bool) {
+        let habit = &self.habits[handler];
+        if suspended {
+            habit.store(Self::SUSPENDS, Ordering::Relaxed);
+        } else if habit.load(Ordering::Relaxed) == Self::UNKNOWN {
+            habit.store(Self::STRAIGHT, Ordering::Relaxed);
+        }
+    }
+}
