@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests: Rust, the published clients, the browser. Installs what the project's own lock
-# files name. What cannot run here is skipped aloud, and named again at the end.
+# files name, and as root on Debian a Chromium if there is none. What cannot run here is skipped aloud,
+# and named again at the end.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -28,6 +29,11 @@ browser() {
     return 1
 }
 
+install_browser() {
+    ((EUID == 0)) && command -v apt-get >/dev/null || return 1
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+}
+
 step 'Rust: unit, integration, compiler messages, documentation'
 cargo test --workspace --all-features --locked
 
@@ -45,7 +51,7 @@ if ! node_is_new_enough; then
 elif ! (cd tests/client && npm ci --ignore-scripts --no-audit --no-fund); then
     echo 'the packages of tests/client could not be installed' >&2
     exit 1
-elif CHROMIUM=$(browser); then
+elif CHROMIUM=$(browser || { install_browser >&2 && browser; }); then
     export CHROMIUM
     (cd tests/client && npm test)
 else

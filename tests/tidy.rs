@@ -14,7 +14,17 @@ use std::{
 /// Longest file allowed, its `mod tests` not counted.
 const MAX_LINES: usize = 500;
 
-const CRATES: &[&str] = &["actor-core", "actor-macros", "actor-axum"];
+const CRATES: &[&str] = &[
+    "actor-core",
+    "actor-macros",
+    "actor-axum",
+    "benchmarks",
+    "benchmarks/server",
+    "examples/axum-app",
+    "examples/chat",
+    "examples/counter",
+    "tests/fixtures",
+];
 
 /// Modules of `actor-core`, lowest first. A module may name itself and lower lines only; neighbours on
 /// a line do not know each other.
@@ -110,6 +120,60 @@ fn every_module_has_a_layer() {
     assert!(bad.is_empty(), "{bad:?}");
 }
 
+/// The papers name rules by id; each id that code cites has to be explained in ARCHITECTURE.md.
+#[test]
+fn cited_rules_are_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let paper = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let explained: BTreeSet<String> = paper
+        .lines()
+        .filter_map(|it| it.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|it| it.split(", ").map(str::to_owned))
+        .collect();
+    let mut bad = BTreeSet::new();
+    for file in ["actor-core", "actor-axum"]
+        .iter()
+        .flat_map(|it| sources(it))
+    {
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            let Some((_, comment)) = line.split_once("//") else {
+                continue;
+            };
+            bad.extend(
+                rule_ids(comment)
+                    .filter(|it| !explained.contains(*it))
+                    .map(|it| format!("{}: {it}", file.display())),
+            );
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// Words such as `P2`: one of the letters that rules begin with, and one or two digits.
+fn rule_ids(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|it: char| !it.is_alphanumeric()).filter(|word| {
+        let mut chars = word.chars();
+        let letter = chars.next().is_some_and(|it| "ABCGHKPS".contains(it));
+        let digits = chars.as_str();
+        letter && (1..=2).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit())
+    })
+}
+
+#[test]
+fn every_crate_is_looked_at() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, members) = manifest.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let unknown: Vec<_> = members
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|it| *it != "tests" && !CRATES.contains(it))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 fn rank(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
@@ -169,14 +233,14 @@ fn module_of(file: &Path) -> String {
     src.split(['/', '.']).next().unwrap().to_owned()
 }
 
-/// The source files of a crate. Snapshots of expansions are not source.
+/// The source files of a crate. Snapshots of expansions and files of the guide are not source.
 fn sources(krate: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut todo = vec![root.join(krate).join("src")];
     let mut files = Vec::new();
     while let Some(path) = todo.pop() {
         if path.is_dir() {
-            if !path.ends_with("snapshots") {
+            if !path.ends_with("snapshots") && !path.ends_with("docs") {
                 todo.extend(fs::read_dir(path).unwrap().map(|it| it.unwrap().path()));
             }
         } else if path.extension().is_some_and(|it| it == "rs") {

@@ -65,11 +65,11 @@
 //!
 //! # The parts
 //!
-//! - [`router`] makes the routes that clients use, to [merge] or [nest] into any app. They set no
+//! - [`router()`] makes the routes that clients use, to [merge] or [nest] into any app. They set no
 //!   fallback and know nothing of the app's state. [`ActorRouter`] makes them with options.
 //! - [`Actor`] and [`ExistingActor`] give the app's own handlers typed handles; [`Error`] turns the
 //!   failures of their calls into responses.
-//! - [`serve`] is [`axum::serve()`] that stops actors, sockets and listener in this order. It is not
+//! - [`serve()`] is [`axum::serve()`] that stops actors, sockets and listener in this order. It is not
 //!   needed for anything else.
 //! - [`TargetLayer`] is for clients that name an actor in headers.
 //!

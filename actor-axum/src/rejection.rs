@@ -107,9 +107,6 @@ impl std::error::Error for Error {}
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        if !self.0.is_public() {
-            tracing::error!(error = %self.0, "an actor's call failed");
-        }
         gateway_error(&self.0)
     }
 }

@@ -51,7 +51,7 @@ pub fn serve(listener: TcpListener, app: Router, registry: Registry) -> Serve {
     }
 }
 
-/// A server about to run. Made by [`serve`]; `await` runs it.
+/// A server about to run. Made by [`serve()`]; `await` runs it.
 #[must_use = "a server runs when it is awaited"]
 pub struct Serve<F = Pending<()>> {
     listener: TcpListener,

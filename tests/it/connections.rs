@@ -1,11 +1,13 @@
-//! Connections: hook order, visibility, events, disconnects (SEMANTICS §3, §9).
+//! Connections: hook order, visibility, events, disconnects.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actor_core::{CallError, prelude::*};
 use serde::{Deserialize, Serialize};
 
-use crate::registry;
+use tokio::time::sleep;
+
+use crate::{memory, registry, registry_over};
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Join {
@@ -263,6 +265,50 @@ async fn an_open_that_is_given_up_leaves_nothing_behind() {
     assert!(futures_util::poll!(&mut opening).is_pending());
     drop(opening);
     assert_eq!(hall.names().await.unwrap(), [""; 0]);
+}
+
+#[actor(params = String, sleep_after = "5s")]
+#[derive(Default)]
+pub(crate) struct Trap {
+    joined: u32,
+    leaving: u32,
+}
+
+#[actor]
+impl Trap {
+    #[on_connect]
+    async fn joined(&mut self) {
+        self.joined += 1;
+    }
+
+    #[on_disconnect]
+    async fn left(&mut self, conn: &Conn<Self>) {
+        self.leaving += 1;
+        assert!(conn.params() != "bad", "on purpose");
+    }
+
+    #[action]
+    async fn counts(&self) -> (u32, u32) {
+        (self.joined, self.leaving)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_hook_that_panics_is_not_run_again() {
+    let driver = memory();
+    let registry = registry_over(&driver, |it| it.actor::<Trap>()).await;
+    let trap = registry.get_or_create::<Trap>("one");
+    let bad = trap.connect("bad".into()).await.unwrap();
+    let good = trap.connect("good".into()).await.unwrap();
+    assert_eq!(trap.counts().await.unwrap(), (2, 0));
+    drop((bad, good));
+    // The state is that before the panic; the good one's hook has run since, once.
+    assert_eq!(trap.counts().await.unwrap(), (2, 1));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(trap.counts().await.unwrap(), (2, 1));
+    let id = trap.resolve().await.unwrap();
+    let entries = driver.load(id, &[]).await.unwrap().unwrap().entries;
+    assert_eq!(entries.len(), 1, "no row is left");
 }
 
 #[actor]

@@ -192,6 +192,28 @@ async fn relaxed_replies_at_once_and_saves_within_its_interval() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn relaxed_saves_within_its_interval_also_when_it_never_rests() {
+    let (faults, registry) = held().await;
+    let quick = registry.get_or_create::<Quick>("one");
+    quick.add().await.unwrap();
+    settle().await;
+    let before = faults.writes();
+    let all = futures_util::future::join_all((0..1000).map(|_| quick.add()));
+    let clock = async {
+        // Runs whenever the actor, which always has more to do, lets others run.
+        loop {
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        done = all => assert!(done.into_iter().all(|it| it.is_ok())),
+        () = clock => {}
+    }
+    let saves = faults.writes() - before;
+    assert!(2 <= saves, "{saves} saves in several seconds");
+}
+
+#[tokio::test(start_paused = true)]
 async fn durability_is_chosen_per_action() {
     let (faults, registry) = held().await;
     let quick = registry.get_or_create::<Quick>("one");

@@ -1,4 +1,4 @@
-//! Keys, ids, creation races and limits (SEMANTICS §1).
+//! Keys, ids, creation races and limits.
 
 use actor_core::{CallError, prelude::*};
 

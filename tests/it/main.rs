@@ -7,6 +7,7 @@ mod actions;
 mod connections;
 mod durability;
 mod faults;
+mod hardening;
 mod keys;
 mod lifecycle;
 mod receivers;

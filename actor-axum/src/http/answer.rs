@@ -28,6 +28,9 @@ pub(super) fn encoded(encoding: Encoding, answer: ActionResponse) -> Response {
 
 /// An error from before an actor was reached: JSON, whatever the client's encoding.
 pub(crate) fn gateway_error(error: &ActorError) -> Response {
+    if !error.is_public() {
+        tracing::warn!(%error, "a request failed and is told no more than a code");
+    }
     let shown = error.masked();
     let mut response = Response::new(Body::from(gateway_error_json(&shown)));
     *response.status_mut() = status(shown.status());

@@ -1,5 +1,5 @@
 //! Upgrades to WebSockets. They always succeed when they are well-formed: what is wrong is said over
-//! the socket, where clients can read it (SEMANTICS §11).
+//! the socket, where clients can read it.
 
 mod connect;
 mod pump;

@@ -10,6 +10,8 @@ mod connect;
 mod cors;
 mod extract;
 mod gateway;
+#[cfg(feature = "http2")]
+mod http2;
 mod limits;
 mod nesting;
 mod shutdown;

@@ -8,7 +8,7 @@ use axum::{
     routing::get,
 };
 
-use crate::support::{Server, Session, counter, json, registry};
+use crate::support::{Client, Server, Session, counter, json, registry};
 
 #[derive(Clone)]
 struct AppState {
@@ -84,4 +84,19 @@ async fn what_layers_put_into_requests_reaches_actors() {
     let call = server.request("POST", &target).header("x-user", "ann");
     let answer = call.body("{}").send().await;
     assert_eq!(&answer.body()[..], br#"{"output":"ann"}"#);
+}
+
+#[tokio::test]
+async fn connections_see_their_upgrade_request_and_what_layers_put_into_it() {
+    let server = app().await;
+    let target = format!("/api/v1{}", counter("k", "/connect"));
+    let mut client = Client::connect_as(server.address, &target, "rivet", "ann").await;
+    client.opened().await;
+    client.call(1, "upgrade", ()).await;
+    let (uri, agent) = client.output::<(String, String)>(1).await;
+    assert_eq!((uri, &*agent), (counter("k", "/connect"), "ann"));
+
+    let mut client = Client::connect_as(server.address, &target, "rivet", "mallory").await;
+    client.next().await;
+    assert_eq!(client.closed().await, (1011, "user.unwelcome".into()));
 }

@@ -54,11 +54,26 @@ pub(crate) enum CounterError {
 #[actor]
 impl Counter {
     #[on_before_connect]
-    async fn admit(&self, params: Option<Guest>) -> Result<(), CounterError> {
-        match params {
-            Some(guest) if guest.name == "mallory" => Err(CounterError::Unwelcome(guest.name)),
-            _ => Ok(()),
+    async fn admit(&self, ctx: &Ctx<Self>, params: Option<Guest>) -> Result<(), CounterError> {
+        let session = ctx.request().and_then(|it| it.extensions.get::<Session>());
+        let session = session.map(|it| Guest { name: it.0.clone() });
+        match [params, session]
+            .into_iter()
+            .flatten()
+            .find(|it| it.name == "mallory")
+        {
+            Some(guest) => Err(CounterError::Unwelcome(guest.name)),
+            None => Ok(()),
         }
+    }
+
+    /// What the upgrade request looked like, as this connection remembers it.
+    #[action]
+    async fn upgrade(&self, ctx: &Ctx<Self>) -> Option<(String, String)> {
+        let conn = ctx.conn()?;
+        let request = conn.request()?;
+        let agent = request.headers.get("user-agent")?;
+        Some((request.uri.to_string(), agent.to_str().ok()?.to_owned()))
     }
 
     #[on_disconnect]
@@ -318,9 +333,23 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr, target: &str, protocols: &str) -> Self {
+        Self::connect_as(address, target, protocols, "nobody").await
+    }
+
+    /// With an `x-user` header, and the same as `user-agent`.
+    pub(crate) async fn connect_as(
+        address: SocketAddr,
+        target: &str,
+        protocols: &str,
+        user: &'static str,
+    ) -> Self {
         let mut request = format!("ws://{address}{target}")
             .into_client_request()
             .unwrap();
+        for name in ["x-user", "user-agent"] {
+            let user = HeaderValue::from_static(user);
+            request.headers_mut().insert(name, user);
+        }
         request.headers_mut().insert(
             "sec-websocket-protocol",
             HeaderValue::from_str(protocols).unwrap(),

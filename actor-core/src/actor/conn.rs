@@ -21,8 +21,9 @@ use crate::{
 
 /// A client's connection, from just before `on_connect` until `on_disconnect` has returned.
 ///
-/// It outlives sleeps: id, params, state and subscriptions are the same after a wake (P4). Cloning
-/// is cheap; all clones are the same connection.
+/// The connection outlives sleeps: id, params, state and subscriptions are the same after a wake (P4).
+/// A `Conn` does not: one kept past the actor's sleep speaks to nobody, so keep ids and look them up
+/// with [`Ctx::conn_by_id`](super::Ctx::conn_by_id). Cloning is cheap.
 pub struct Conn<A: ActorType> {
     pub(super) inner: Arc<Inner<A>>,
     pub(super) hub: Arc<Hub<A>>,
@@ -58,7 +59,8 @@ impl<A: ActorType> Inner<A> {
     }
 
     pub(crate) fn lock_state(&self) -> MutexGuard<'_, A::ConnState> {
-        // A closure that panicked may have left the state half-changed; the cell then reloads it.
+        // A closure that panicked may have left the state half-changed. In an exclusive turn the cell
+        // then reloads it; elsewhere it stays as the closure left it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

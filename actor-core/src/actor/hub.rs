@@ -32,6 +32,10 @@ use crate::{
 pub(crate) struct Hub<A: ActorType> {
     /// Whether `emissions` may hold something, so that a turn without outputs takes no lock.
     emitted: AtomicBool,
+    /// Whether an exclusive turn runs.
+    in_turn: AtomicBool,
+    /// Whether the life is over.
+    closed: AtomicBool,
     pub(crate) about: Arc<About>,
     pub(crate) options: Arc<ActorOptions>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -107,6 +111,8 @@ impl<A: ActorType> Hub<A> {
                 beside: Vec::new(),
             }),
             emitted: AtomicBool::new(false),
+            in_turn: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -114,8 +120,14 @@ impl<A: ActorType> Hub<A> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an output on its way.
+    /// Puts an output on its way. A connection kept from an exclusive turn may emit later, so what
+    /// counts is whether one runs now.
     pub(crate) fn emit(&self, origin: Origin, output: Output<A>) {
+        if self.closed.load(Ordering::Acquire) {
+            tracing::warn!(actor = %self.about.address, "an output of a life that is over is dropped");
+            return;
+        }
+        let origin = self.effective(origin);
         let mut emissions = self.emissions();
         match origin {
             Origin::Turn => emissions.turn.push(output),
@@ -128,9 +140,30 @@ impl<A: ActorType> Hub<A> {
     /// Tells the cell that the hub changed; during an exclusive turn it looks by itself.
     pub(crate) fn touch(&self, origin: Origin) {
         self.emitted.store(true, Ordering::Release);
-        if origin == Origin::Beside {
+        if self.effective(origin) == Origin::Beside {
             self.doorbell.ring();
         }
+    }
+
+    fn effective(&self, origin: Origin) -> Origin {
+        if self.in_turn.load(Ordering::Acquire) {
+            origin
+        } else {
+            Origin::Beside
+        }
+    }
+
+    /// An exclusive turn begins or is over.
+    pub(crate) fn set_in_turn(&self, runs: bool) {
+        self.in_turn.store(runs, Ordering::Release);
+    }
+
+    /// The life is over: whoever kept a connection of it speaks to nobody.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let mut emissions = self.emissions();
+        emissions.turn = Vec::new();
+        emissions.beside = Vec::new();
     }
 
     /// Whether something was emitted or touched since the last [`take`](Self::take).

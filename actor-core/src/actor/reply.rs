@@ -286,9 +286,8 @@ impl WireReply {
 impl Drop for WireReply {
     fn drop(&mut self) {
         if self.to.is_some() {
-            if self.answer.is_none() {
-                self.fill(Err(aborted()));
-            }
+            // An answer that nobody released may show what was never saved.
+            self.fill(Err(aborted()));
             self.release();
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Table<A: ActorType> {
 struct Listed<A: ActorType> {
     conn: Arc<Inner<A>>,
     hears: BTreeSet<Arc<str>>,
+    /// Whether `on_connect` is over. Nothing is stored before: who finds a row knows that it ran.
+    is_open: bool,
 }
 
 impl<A: ActorType> Default for Table<A> {
@@ -56,12 +58,20 @@ pub(crate) struct Changes<A: ActorType> {
 pub(crate) struct TooManySubscriptions;
 
 impl<A: ActorType> Table<A> {
-    /// Lists a new connection.
+    /// Lists a new connection, which is not open yet.
     pub(crate) fn insert(&mut self, conn: Arc<Inner<A>>) {
-        if conn.transport.is_hibernatable() {
-            self.dirty.insert(conn.id);
-        }
-        self.restore(conn, []);
+        self.list(conn, [], false);
+    }
+
+    /// A new connection is open. Whether it is still listed.
+    pub(crate) fn open(&mut self, id: ConnId) -> bool {
+        let seat = self.by_id.get(&id);
+        let Some(listed) = seat.and_then(|it| self.listed.get_mut(it)) else {
+            return false;
+        };
+        listed.is_open = true;
+        self.mark_dirty(id);
+        true
     }
 
     /// Lists a connection that was there before a sleep.
@@ -69,6 +79,15 @@ impl<A: ActorType> Table<A> {
         &mut self,
         conn: Arc<Inner<A>>,
         hears: impl IntoIterator<Item = Arc<str>>,
+    ) {
+        self.list(conn, hears, true);
+    }
+
+    fn list(
+        &mut self,
+        conn: Arc<Inner<A>>,
+        hears: impl IntoIterator<Item = Arc<str>>,
+        is_open: bool,
     ) {
         let seat = self.next;
         self.next += 1;
@@ -80,24 +99,27 @@ impl<A: ActorType> Table<A> {
                 .insert(seat);
         }
         self.by_id.insert(conn.id, seat);
-        self.listed.insert(seat, Listed { conn, hears });
+        let listed = Listed {
+            conn,
+            hears,
+            is_open,
+        };
+        self.listed.insert(seat, listed);
     }
 
     /// Takes a connection off the list. `None` when it is not on it: whoever removes it first has it.
+    /// Its row stays until [`forget_row`](Self::forget_row).
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
         let seat = self.by_id.remove(&id)?;
-        let Listed { conn, hears } = self.listed.remove(&seat)?;
+        let Listed { conn, hears, .. } = self.listed.remove(&seat)?;
         for name in &hears {
             self.leave(name, seat);
         }
         self.dirty.remove(&id);
-        if conn.transport.is_hibernatable() {
-            self.removed.push(id);
-        }
         Some(conn)
     }
 
-    /// A row on disk that no live connection belongs to has to go.
+    /// A row on disk has to go, because `on_disconnect` is over.
     pub(crate) fn forget_row(&mut self, id: ConnId) {
         self.removed.push(id);
     }
@@ -156,12 +178,19 @@ impl<A: ActorType> Table<A> {
     }
 
     pub(crate) fn mark_dirty(&mut self, id: ConnId) {
-        if self
-            .by_id(id)
-            .is_some_and(|it| it.transport.is_hibernatable())
-        {
+        let listed = self.by_id.get(&id).and_then(|it| self.listed.get(it));
+        if listed.is_some_and(Listed::has_row) {
             self.dirty.insert(id);
         }
+    }
+
+    /// Every row on disk may be out of date.
+    pub(crate) fn mark_all_dirty(&mut self) {
+        let rows = self.listed.values().map(|it| &it.conn);
+        self.dirty = rows
+            .filter(|it| it.transport.is_hibernatable())
+            .map(|it| it.id)
+            .collect();
     }
 
     pub(crate) fn is_dirty(&self) -> bool {
@@ -183,10 +212,7 @@ impl<A: ActorType> Table<A> {
 
     /// Every hibernatable connection with what it hears.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<A>> {
-        self.listed
-            .values()
-            .filter(|it| it.conn.transport.is_hibernatable())
-            .map(row)
+        self.listed.values().filter(|it| it.has_row()).map(row)
     }
 
     fn leave(&mut self, name: &str, seat: u64) {
@@ -196,6 +222,12 @@ impl<A: ActorType> Table<A> {
                 self.subscribers.remove(name);
             }
         }
+    }
+}
+
+impl<A: ActorType> Listed<A> {
+    fn has_row(&self) -> bool {
+        self.is_open && self.conn.transport.is_hibernatable()
     }
 }
 

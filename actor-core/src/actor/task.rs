@@ -1,6 +1,10 @@
 //! The context of a handler that runs free: it reaches the state in short turns only.
 
-use std::{fmt, ops::Deref};
+use std::{
+    fmt,
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 use tokio::sync::oneshot;
 
@@ -42,9 +46,12 @@ impl<A: ActorType> TaskCtx<A> {
             .hub
             .doorbell
             .turn(Turn::Read(Box::new(move |state| {
-                let _ = to.send(read(state));
+                // A read that panics is this handler's panic, not the actor's.
+                let _ = to.send(catch_unwind(AssertUnwindSafe(|| read(state))));
             })));
-        or_end(answer).await
+        or_end(answer)
+            .await
+            .unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Changes the state in a turn of its own. The change is saved like that of a `&mut self`

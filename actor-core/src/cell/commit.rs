@@ -1,10 +1,13 @@
 //! Makes what turns changed durable: one commit in flight per actor, the next gathers meanwhile.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -12,7 +15,7 @@ use tokio::time::Instant;
 use super::persist;
 use crate::{
     actor::{Actor, Hub, StateError},
-    id::{ActorId, Generation},
+    id::{ActorId, ConnId, Generation},
     storage::{Batch, Committed, Driver, Op, StorageError, keys},
 };
 
@@ -45,6 +48,10 @@ pub(super) struct Saving {
     queued: Option<Box<Batch>>,
     last: Instant,
     size: usize,
+    /// Connections whose rows the commits under way remove.
+    removing: Vec<ConnId>,
+    /// Whether this life has committed anything.
+    has_committed: bool,
 }
 
 impl Saving {
@@ -66,6 +73,8 @@ impl Saving {
             wanted: Wanted::No,
             last: now,
             size: 0,
+            removing: Vec::new(),
+            has_committed: false,
         }
     }
 
@@ -98,7 +107,7 @@ impl Saving {
     }
 
     /// The present version should be saved within `interval` of the last save (S1).
-    pub(super) fn want_within(&mut self, interval: std::time::Duration) {
+    pub(super) fn want_within(&mut self, interval: Duration) {
         if self.is_dirty() && self.wanted == Wanted::No {
             self.wanted = Wanted::By(self.last + interval);
         }
@@ -112,9 +121,10 @@ impl Saving {
         }
     }
 
-    /// A deadline of [`next_deadline`](Self::next_deadline) has come.
-    pub(super) fn on_deadline(&mut self, now: Instant) {
-        if matches!(self.wanted, Wanted::By(at) if at <= now) {
+    /// Notices that a deadline of [`next_deadline`](Self::next_deadline) has come, also when nobody
+    /// rests long enough for a timer.
+    pub(super) fn look_at_clock(&mut self) {
+        if matches!(self.wanted, Wanted::By(at) if at <= Instant::now()) {
             self.wanted = Wanted::Now;
         }
     }
@@ -142,6 +152,10 @@ impl Saving {
         match (&mut self.queued, &self.in_flight) {
             (Some(queued), _) => {
                 queued.version = batch.version;
+                // A newer value of a key makes the older one pointless to write, and to hold.
+                let newer: BTreeSet<_> = batch.ops.iter().map(key_of).collect();
+                queued.ops.retain(|op| !newer.contains(key_of(op)));
+                drop(newer);
                 queued.ops.extend(batch.ops);
             }
             (None, Some(_)) => self.queued = Some(Box::new(batch)),
@@ -170,6 +184,7 @@ impl Saving {
             });
         }
         for id in changes.removed {
+            self.removing.push(id);
             batch.ops.push(Op::Delete {
                 key: keys::connection(id),
             });
@@ -178,6 +193,35 @@ impl Saving {
         self.state_changed = false;
         self.wanted = Wanted::No;
         Ok(batch)
+    }
+
+    /// A commit failed that nobody waits for: everything it said is to be said again.
+    pub(super) fn try_again<A: Actor>(&mut self, hub: &Hub<A>, interval: Duration) {
+        self.queued = None;
+        let mut table = hub.table();
+        table.mark_all_dirty();
+        for id in mem::take(&mut self.removing) {
+            table.forget_row(id);
+        }
+        drop(table);
+        self.state_changed();
+        self.wanted = Wanted::By(Instant::now() + interval);
+    }
+
+    /// Nothing more is to be saved in this life.
+    pub(super) fn give_up(&mut self) {
+        self.wanted = Wanted::No;
+        self.snapshotted = self.version;
+    }
+
+    /// Gives up what waits behind the commit in flight.
+    pub(super) fn drop_queued(&mut self) {
+        self.queued = None;
+    }
+
+    /// Whether this life has committed anything, so that the next may fare better.
+    pub(super) fn has_committed(&self) -> bool {
+        self.has_committed
     }
 
     fn launch(&mut self, batch: Batch) {
@@ -196,10 +240,18 @@ impl Saving {
         self.in_flight = None;
         if result.is_ok() {
             self.last = Instant::now();
-            if let Some(batch) = self.queued.take() {
-                self.launch(*batch);
+            self.has_committed = true;
+            match self.queued.take() {
+                Some(batch) => self.launch(*batch),
+                None => self.removing = Vec::new(),
             }
         }
         Poll::Ready(result)
+    }
+}
+
+fn key_of(op: &Op) -> &[u8] {
+    match op {
+        Op::Put { key, .. } | Op::Delete { key } => key,
     }
 }

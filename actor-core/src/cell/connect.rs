@@ -1,4 +1,4 @@
-//! Connections on their way in and out: preflight, list, hooks (SEMANTICS §3, §9).
+//! Connections on their way in and out: preflight, list, hooks.
 
 use std::sync::Arc;
 
@@ -52,10 +52,6 @@ impl<A: Actor> Cell<A> {
         inner.request.clone_from(&opening.request);
         let inner = Arc::new(inner);
         self.hub.table().insert(Arc::clone(&inner));
-        if inner.transport.is_hibernatable() {
-            self.slot.sockets().insert(inner.id, inner.listener.clone());
-            self.connections_changed();
-        }
         let (to, answer) = oneshot::channel();
         let hook = Hook::Connect(lend(&self.hub, &inner, "on_connect"), Reply::caller(to));
         match A::hook(hook) {
@@ -72,6 +68,13 @@ impl<A: Actor> Cell<A> {
     /// A connection is open: its client is told, or the call it was opened for runs.
     pub(super) fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
         self.machine.work.end(WorkKind::Connecting);
+        // `on_connect` may have sent it away.
+        let is_listed = self.hub.table().open(inner.id);
+        if is_listed && inner.transport.is_hibernatable() {
+            self.slot.sockets().insert(inner.id, inner.listener.clone());
+            // In one commit with what `on_connect` did.
+            self.connections_changed();
+        }
         match opening.done {
             OpenDone::Tell(to) => {
                 let tag = self.tag(self.options().durability);
@@ -108,10 +111,7 @@ impl<A: Actor> Cell<A> {
 
     /// Takes a connection off the list that never was open.
     pub(super) fn unlist(&mut self, conn: &Arc<Inner<A>>) {
-        if self.hub.table().remove(conn.id).is_some() && conn.transport.is_hibernatable() {
-            self.slot.sockets().remove(&conn.id);
-            self.connections_changed();
-        }
+        self.hub.table().remove(conn.id);
     }
 
     /// The call of a single HTTP request is answered: its connection goes (C4).
@@ -128,7 +128,6 @@ impl<A: Actor> Cell<A> {
         };
         if conn.transport.is_hibernatable() {
             self.slot.sockets().remove(&id);
-            self.connections_changed();
         }
         if let Some(frame) = close {
             let tag = self.tag(self.options().durability);
@@ -143,16 +142,21 @@ impl<A: Actor> Cell<A> {
         let hook = Hook::Disconnect(lend(&self.hub, conn, "on_disconnect"), Reply::caller(to));
         match A::hook(hook) {
             Some(call) => {
-                let mut job = Job::hook(call, Then::Closed(answer));
+                let mut job = Job::hook(call, Then::Closed(Arc::clone(conn), answer));
                 job.caller = Some(Arc::clone(conn));
                 self.jobs.push_back(job);
             }
-            None => self.closed(),
+            None => self.closed(conn),
         }
     }
 
-    /// `on_disconnect` is over.
-    pub(super) fn closed(&mut self) {
+    /// `on_disconnect` is over: the row goes, in one commit with what the hook did. Were it to go
+    /// sooner, a crash in between would leave nobody to run the hook for.
+    pub(super) fn closed(&mut self, conn: &Inner<A>) {
+        if conn.transport.is_hibernatable() {
+            self.hub.table().forget_row(conn.id);
+            self.connections_changed();
+        }
         self.machine.work.end(WorkKind::Connecting);
         self.tell(Event::WorkEnded);
     }
@@ -171,10 +175,14 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    fn connections_changed(&mut self) {
+    /// Connections came, went or changed, and their rows with them.
+    pub(super) fn connections_changed(&mut self) {
         if self.stores() {
             self.saving.connections_changed();
             self.want_save();
+        } else {
+            // Nothing will ever take them.
+            drop(self.hub.table().take_changes());
         }
     }
 }

@@ -55,9 +55,13 @@ impl<T> Gate<T> {
             .map(|(_, output)| output)
     }
 
-    /// Whether anything waits.
-    #[cfg(test)]
-    fn is_empty(&self) -> bool {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 }

@@ -19,7 +19,7 @@ use crate::error::ActorError;
 pub(super) enum Fault {
     Panicked(String),
     TimedOut(Duration),
-    /// It was cut short because its life cannot go on.
+    /// It was cut short because its life cannot go on, or is over.
     Broken(ActorError),
 }
 
@@ -93,6 +93,12 @@ impl<F: Future> Future for Guard<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        // The timer first: an answer that comes too late is none, however busy the machine is.
+        if let Some(timer) = this.timer.as_mut()
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(Fault::TimedOut(*this.timeout)));
+        }
         if let Poll::Ready(done) = this.handler.poll(cx) {
             return Poll::Ready(done.map_err(|payload| Fault::panicked(&*payload)));
         }

@@ -11,6 +11,7 @@ use crate::{
     },
     error::{ActorError, CallError},
     id::ConnId,
+    lifecycle::Stop,
 };
 
 /// One run of one handler.
@@ -32,9 +33,9 @@ pub(super) enum Then<A: Actor> {
     /// The answer of a single HTTP call leaves, then its connection goes.
     HttpDone(Arc<Inner<A>>),
     /// A connection is gone.
-    Closed(Answer<()>),
+    Closed(Arc<Inner<A>>, Answer<()>),
     /// The actor may be finalized.
-    StopHook(&'static str, Answer<()>),
+    StopHook(Stop, Answer<()>),
 }
 
 /// What a hook came to.
@@ -88,7 +89,7 @@ impl<A: Actor> Job<A> {
     /// Answers whoever waits for this job, or for what was to follow it, with `error`.
     pub(super) fn refuse(mut self, error: &ActorError) {
         let reply = A::reply(&mut self.call);
-        reply.fail(error.clone());
+        reply.revoke(error.clone());
         reply.release();
         match self.then {
             Then::Admit(opening, _) | Then::Opened(opening, ..) => opening.done.refuse(error),

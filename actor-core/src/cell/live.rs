@@ -1,7 +1,7 @@
 //! The loop of one life: what may wake it, and what it does next.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use super::{
-    commit::Saving, gate::Gate, job::Job, mailbox::Msg, side::FreeDone, slot::Slot, startup,
+    commit::Saving, gate::Gate, guard::guard_now, job::Job, mailbox::Msg, side::FreeDone,
+    slot::Slot, startup,
 };
 use crate::{
     actor::{Actor, Hub, Listener, LocalQueue, Receiver, Turn},
@@ -23,7 +24,7 @@ use crate::{
     connection::{CloseFrame, Outbox},
     error::ActorError,
     id::ConnId,
-    lifecycle::{Effect, Event, Machine, Phase, Stop},
+    lifecycle::{Effect, Event, Machine, Stop},
 };
 
 /// Turns in a row after which the cell lets other tasks run.
@@ -40,6 +41,8 @@ pub(super) struct Cell<A: Actor> {
     quiet: bool,
     /// Whether the state may be half-changed and must not be saved.
     pub(super) tainted: bool,
+    /// Whether a destroy failed.
+    pub(super) undestroyed: bool,
     /// Whether something goes on beside the turns: a commit, free handlers.
     pub(super) beside: bool,
     /// Why this life cannot go on.
@@ -61,6 +64,26 @@ pub(super) struct Cell<A: Actor> {
 pub(super) struct Broken {
     /// What those are told whose replies were not saved.
     pub(super) error: ActorError,
+    pub(super) cause: Cause,
+}
+
+/// What broke a life, and so whether the next may fare better.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// One handler: others will do.
+    Handler,
+    /// The state could not be saved: that may go on.
+    Storage,
+}
+
+impl Broken {
+    pub(super) fn by_handler(name: &str) -> Self {
+        let text = format!("the actor was reloaded before this was saved, because of `{name}`");
+        Self {
+            error: ActorError::new("actor", "reloaded", text),
+            cause: Cause::Handler,
+        }
+    }
 }
 
 /// An output that waits for its state to be durable.
@@ -86,27 +109,30 @@ enum Step<A: Actor> {
 
 /// The actor's task: one life after another, until it sleeps with nothing waiting.
 pub(super) async fn run<A: Actor>(slot: Arc<Slot<A>>) {
-    let mut carried = None;
     loop {
-        let Ok((mut cell, mut state)) = Box::pin(startup::start(&slot, carried.take())).await
-        else {
+        let started = Box::pin(startup::start(&slot)).await;
+        let Ok((mut cell, mut state)) = started else {
             return;
         };
-        match cell.serve(&mut state).await {
+        let over = match cell.serve(&mut state).await {
             Ended::Broken(broken) => {
-                carried = cell.asked_to_stop();
-                cell.abandon(&broken.error);
-                tracing::warn!(actor = %slot.about.address, "reloading from the last commit");
+                drop(state);
+                Box::pin(cell.abandon(broken)).await
             }
             Ended::Stopped(why) => {
                 drop(state);
-                if cell.leave(why) {
-                    return;
-                }
+                cell.leave(why)
             }
+        };
+        if over {
+            return;
         }
     }
 }
+
+/// What a life that broke leaves to the next: what its connections heard, saved or not, for their
+/// clients believe so.
+pub(super) type Hears = BTreeMap<ConnId, Vec<Arc<str>>>;
 
 /// How a life ended.
 enum Ended {
@@ -123,6 +149,7 @@ impl<A: Actor> Cell<A> {
             hub,
             quiet: false,
             tainted: false,
+            undestroyed: false,
             beside: false,
             broken: None,
             effects: VecDeque::new(),
@@ -139,11 +166,13 @@ impl<A: Actor> Cell<A> {
     async fn serve(&mut self, state: &mut A) -> Ended {
         let mut burst = 0;
         loop {
-            if self.saving.is_due() {
-                self.save(state);
-            }
+            // First, because the state of a broken life must not be saved.
             if let Some(broken) = self.broken.take() {
                 return Ended::Broken(broken);
+            }
+            self.saving.look_at_clock();
+            if self.saving.is_due() {
+                self.save(state);
             }
             match poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Run(job) => match job.receiver() {
@@ -184,21 +213,25 @@ impl<A: Actor> Cell<A> {
         self.tell(Event::Asked(stop));
     }
 
-    fn asked_to_stop(&self) -> Option<Stop> {
-        match self.machine.phase() {
-            Phase::Grace { why, .. } | Phase::Finalizing { why } => Some(why),
-            Phase::Loading | Phase::Started | Phase::Ended { .. } => None,
-        }
-    }
-
-    /// Snapshots the state and starts a commit.
+    /// Snapshots the state and starts a commit, unless the state may be half-changed.
     pub(super) fn save(&mut self, state: &A) {
-        self.beside = true;
-        if let Err(error) = self.saving.start(state, &self.hub) {
-            let told = ActorError::internal(format!("not saved: {error}"));
-            tracing::error!(actor = %self.slot.about.address, %error, "the state cannot be saved");
-            self.broken = Some(Broken { error: told });
+        if self.tainted {
+            self.saving.give_up();
+            return;
         }
+        self.beside = true;
+        // Serializing is user code too.
+        let started = guard_now(|| self.saving.start(state, &self.hub));
+        let error = match started {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => ActorError::internal(format!("not saved: {error}")),
+            Err(fault) => fault.of_hook("serialize"),
+        };
+        tracing::error!(actor = %self.slot.about.address, %error, "the state cannot be saved");
+        self.broken = Some(Broken {
+            error,
+            cause: Cause::Storage,
+        });
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
@@ -206,13 +239,16 @@ impl<A: Actor> Cell<A> {
         if self.broken.is_some() || self.saving.is_due() {
             return Poll::Ready(Step::Look);
         }
+        if self.poll_grace(cx).is_ready() {
+            self.tell(Event::Deadline);
+        }
         if let Some(effect) = self.effects.pop_front() {
             return Poll::Ready(Step::Perform(effect));
         }
         if let Some(job) = self.jobs.pop_front() {
             return Poll::Ready(Step::Run(job));
         }
-        if self.machine.is_started()
+        if self.may_begin()
             && let Some(msg) = self.batch.pop_front()
         {
             // A message without a job may still have left a save to begin.
@@ -222,14 +258,33 @@ impl<A: Actor> Cell<A> {
         self.poll_mailbox(cx)
     }
 
+    /// Whether another message may begin: while storage hangs, what waits for it is bounded (P6).
+    fn may_begin(&self) -> bool {
+        self.machine.is_started() && (!self.beside || self.gate.len() < self.options().mailbox)
+    }
+
+    /// Ready once the grace of a stop under way is over (G3).
+    pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(end) = self.machine.grace_ends() else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        if timer.deadline() != end {
+            timer.as_mut().reset(end);
+        }
+        timer.as_mut().poll(cx)
+    }
+
     /// Looks into the mailbox, which is only worth its lock when nothing else is to do.
     fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
-        let started = self.machine.is_started();
+        let started = self.may_begin();
         let mut mailbox = self.slot.mailbox();
-        if let Some(turn) = mailbox.next_turn() {
+        let stop = mailbox.take_stop();
+        if stop.is_none()
+            && let Some(turn) = mailbox.next_turn()
+        {
             return Poll::Ready(Step::Turn(turn));
         }
-        let stop = mailbox.take_stop();
         // A lone message needs no batch, and so touches no second buffer.
         let lone = if started {
             mailbox.take_calls(&mut self.batch)
@@ -286,9 +341,7 @@ impl<A: Actor> Cell<A> {
             let now = Instant::now();
             if next <= now {
                 self.timer = None;
-                self.saving.on_deadline(now);
                 self.tell(Event::Deadline);
-                self.quiet = false;
                 return Poll::Ready(Step::Look);
             }
             timer.as_mut().reset(next);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     task::{Context, Poll, Waker},
 };
 
@@ -168,7 +169,7 @@ impl<A: Actor> Mailbox<A> {
         if self.calls.len() <= 1 {
             return self.calls.pop_front();
         }
-        std::mem::swap(&mut self.calls, batch);
+        mem::swap(&mut self.calls, batch);
         None
     }
     /// Puts messages back that were taken and not begun, before all others.
@@ -189,18 +190,34 @@ impl<A: Actor> Mailbox<A> {
         self.stop.take()
     }
 
-    /// Drops the short turns of a life that is over.
-    pub(super) fn clear_turns(&mut self) {
-        if let Some(beside) = &mut self.beside {
-            beside.turns.clear();
-        }
+    /// Takes the short turns of a life that is over, to be dropped without the lock: a closure may
+    /// own what sends to this very mailbox.
+    #[must_use]
+    pub(super) fn end_life(&mut self) -> VecDeque<Turn<A>> {
         self.rung = false;
+        if self.stop == Some(Stop::Sleep) {
+            self.stop = None;
+        }
+        self.beside
+            .as_mut()
+            .map_or_else(VecDeque::new, |it| mem::take(&mut it.turns))
     }
 
     /// Everything that waits, for a cell that cannot serve it.
     pub(super) fn drain(&mut self) -> Vec<Msg<A>> {
         let free = self.beside.take().map(|it| it.free).into_iter().flatten();
         free.chain(self.calls.drain(..)).collect()
+    }
+
+    /// Everything that somebody waits for, of a cell that cannot serve it now. That a client has gone,
+    /// or what it wants to hear, stays for the next.
+    pub(super) fn drain_awaited(&mut self) -> Vec<Msg<A>> {
+        let all = self.drain();
+        let (kept, awaited) = all
+            .into_iter()
+            .partition::<Vec<_>, _>(|it| matches!(it, Msg::Close(_) | Msg::Subscribe(..)));
+        self.calls = kept.into();
+        awaited
     }
 
     /// Whether calls of free handlers wait.
@@ -224,9 +241,14 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
+    /// Whether a stop or a short turn that writes waits, neither of which can go beside readers.
+    pub(super) fn wants_a_turn(&self) -> bool {
+        self.stop.is_some() || self.has_turns()
+    }
+
     /// Whether the bell was rung; registers for whatever comes next.
     pub(super) fn poll_news(&mut self, cx: &mut Context<'_>) -> bool {
-        if std::mem::take(&mut self.rung) {
+        if mem::take(&mut self.rung) {
             return true;
         }
         self.register(cx);
@@ -256,7 +278,7 @@ impl<A: Actor> Mailbox<A> {
 
     /// Ready when the bell was rung or a turn or stop waits; registers for whatever comes next.
     pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::take(&mut self.rung) || self.has_turns() || self.stop.is_some() {
+        if mem::take(&mut self.rung) || self.has_turns() || self.stop.is_some() {
             return Poll::Ready(());
         }
         self.register(cx);

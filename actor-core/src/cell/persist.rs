@@ -54,9 +54,14 @@ struct RowRef<'a, P, S> {
     local: bool,
 }
 
+/// What rows of all versions have.
+#[derive(Deserialize)]
+struct RowVersion {
+    v: u32,
+}
+
 #[derive(Deserialize)]
 struct Row<P, S> {
-    v: u32,
     params: P,
     state: S,
     hears: Vec<Arc<str>>,
@@ -109,14 +114,15 @@ pub(super) fn decode_conn<A: ActorType>(
     id: ConnId,
     bytes: &[u8],
 ) -> Result<StoredConn<A>, StateError> {
-    let row: Row<A::Params, A::ConnState> =
-        ciborium::from_reader(bytes).map_err(|e| StateError::Decode(e.into()))?;
-    if ROW_VERSION < row.v {
+    let unreadable = |e: ciborium::de::Error<_>| StateError::Decode(e.into());
+    let version: RowVersion = ciborium::from_reader(bytes).map_err(unreadable)?;
+    if ROW_VERSION < version.v {
         return Err(StateError::Newer {
-            found: row.v,
+            found: version.v,
             known: ROW_VERSION,
         });
     }
+    let row: Row<A::Params, A::ConnState> = ciborium::from_reader(bytes).map_err(unreadable)?;
     let transport = if row.local {
         Transport::Local
     } else {

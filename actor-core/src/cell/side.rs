@@ -6,19 +6,21 @@ use std::{
     task::{Context, Poll},
 };
 
+use tokio::task::JoinSet;
+
 use super::{
     guard::{Fault, Guard},
     job::{Job, read_answer},
-    live::{Broken, Cell, Held},
+    live::{Broken, Cause, Cell, Held},
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Origin, Output, TaskCtx},
+    actor::{Actor, Listener, Origin, Output, TaskCtx},
     config::Durability,
     connection::CloseFrame,
     error::ActorError,
     id::ConnId,
-    lifecycle::{Event, WorkKind},
+    lifecycle::{Event, Stop, WorkKind},
     storage::StorageError,
 };
 
@@ -37,8 +39,7 @@ impl<A: Actor> Cell<A> {
             self.beside = self.saving.is_in_flight() || self.free.is_some();
         }
         if self.hub.has_news() {
-            let tag = self.tag(self.options().durability);
-            self.drain_outputs(false, tag);
+            self.drain_outputs(false, self.options().durability);
         }
     }
 
@@ -59,42 +60,55 @@ impl<A: Actor> Cell<A> {
     fn poll_free(&mut self, cx: &mut Context<'_>) {
         let Some(free) = &mut self.free else { return };
         let mut over = Vec::new();
-        let mut is_empty = false;
-        while let Poll::Ready(done) = free.poll_join_next(cx) {
-            match done {
-                // An aborted handler's reply has answered for itself.
-                Some(done) => over.extend(done.ok()),
-                None => {
-                    is_empty = true;
-                    break;
-                }
+        let is_empty = loop {
+            match free.poll_join_next(cx) {
+                Poll::Ready(Some(done)) => over.push(done),
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
             }
-        }
+        };
         if is_empty {
             self.free = None;
         }
         for done in over {
-            self.free_done(done);
+            self.machine.work.end(WorkKind::Free);
+            // One that panicked outside its guard, in a drop, has answered by being dropped.
+            if let Ok(done) = done {
+                self.free_done(done);
+            }
+            self.tell(Event::WorkEnded);
         }
+        // There may be room for another.
+        self.start_waiting_free();
     }
 
     fn commit_failed(&mut self, error: &StorageError) {
         tracing::error!(actor = %self.slot.about.address, %error, "a commit failed");
+        if self.options().durability == Durability::Relaxed && self.gate.is_empty() {
+            // Nobody waits for it, and what was acknowledged is still in memory: try again (S2).
+            let interval = self.options().save_interval;
+            self.saving.try_again(&self.hub, interval);
+            return;
+        }
         let told = ActorError::new("actor", "storage_failed", format!("not saved: {error}"));
-        self.broken = Some(Broken { error: told });
+        self.broken = Some(Broken {
+            error: told,
+            cause: Cause::Storage,
+        });
     }
 
-    /// Starts the free handlers that wait.
+    /// Starts the free handlers that wait, as many as may run at a time.
     pub(super) fn start_waiting_free(&mut self) {
-        loop {
-            let Some(msg) = self.slot.mailbox().next_free() else {
-                return;
+        let limit = self.options().mailbox;
+        while self.machine.is_started() && self.free.as_ref().map_or(0, JoinSet::len) < limit {
+            let next = self.slot.mailbox().next_free();
+            let Some(Msg::Call(call, conn)) = next else {
+                break;
             };
-            if let Msg::Call(call, conn) = msg {
-                let job = self.take_call(call, conn);
-                self.jobs.extend(job);
-            }
+            let job = self.take_call(call, conn);
+            self.jobs.extend(job);
         }
+        self.slot.made_room();
     }
 
     /// Runs a job beside everything else.
@@ -112,12 +126,10 @@ impl<A: Actor> Cell<A> {
     }
 
     fn free_done(&mut self, done: FreeDone<A>) {
-        self.machine.work.end(WorkKind::Free);
         match done.outcome {
             Ok(()) => self.finish(done.job, false),
             Err(fault) => self.fault(done.job, &fault),
         }
-        self.tell(Event::WorkEnded);
     }
 
     /// The version an output of this durability has to wait for.
@@ -128,22 +140,24 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// Takes what handlers emitted and sends it on its way.
-    pub(super) fn drain_outputs(&mut self, turn_is_over: bool, tag: u64) {
-        let leaving = self.send_outputs(turn_is_over, tag);
+    /// Takes what handlers emitted and sends it on its way, each as durable as `durability` asks.
+    pub(super) fn drain_outputs(&mut self, turn_is_over: bool, durability: Durability) {
+        let leaving = self.send_outputs(turn_is_over, durability);
         self.disconnect_all(leaving);
     }
 
     /// As [`drain_outputs`](Self::drain_outputs), except that connections which are to be closed are
     /// given back: what follows the handler may still have something for them.
-    fn send_outputs(&mut self, turn_is_over: bool, tag: u64) -> Vec<(ConnId, CloseFrame)> {
+    fn send_outputs(
+        &mut self,
+        turn_is_over: bool,
+        durability: Durability,
+    ) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
-        let mut tag = tag;
-        if self.stores() && self.hub.table().is_dirty() && !self.saving.is_dirty() {
-            self.saving.connections_changed();
-            self.want_save();
-            tag = tag.max(self.tag(self.options().durability));
+        if self.hub.table().is_dirty() && !self.saving.is_dirty() {
+            self.connections_changed();
         }
+        let tag = self.tag(durability);
         let mut leaving = Vec::new();
         for output in outputs {
             match output {
@@ -151,8 +165,8 @@ impl<A: Actor> Cell<A> {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
-                Output::Sleep => self.ask(crate::lifecycle::Stop::Sleep),
-                Output::Destroy => self.ask(crate::lifecycle::Stop::Destroy),
+                Output::Sleep => self.ask(Stop::Sleep),
+                Output::Destroy => self.ask(Stop::Destroy),
             }
         }
         leaving
@@ -213,10 +227,9 @@ impl<A: Actor> Cell<A> {
             Durability::None => Durability::None,
             actors => spec.durability.unwrap_or(actors),
         };
-        let tag = self.tag(durability);
         let mut leaving = Vec::new();
         if self.hub.has_news() {
-            leaving = self.send_outputs(exclusive, tag);
+            leaving = self.send_outputs(exclusive, durability);
         }
         let tag = self.tag(durability);
         self.follow(job, tag);
@@ -249,19 +262,20 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
-            Then::Closed(mut answer) => {
+            Then::Closed(conn, mut answer) => {
                 A::reply(&mut job.call).release();
                 if let Err(error) = read_answer(&mut answer) {
                     tracing::warn!(actor = %self.slot.about.address, %error, "on_disconnect failed");
                 }
-                self.closed();
+                self.closed(&conn);
             }
-            Then::StopHook(name, mut answer) => {
+            Then::StopHook(why, mut answer) => {
+                let hook = A::HANDLERS[A::handler(&job.call)].name;
                 A::reply(&mut job.call).release();
                 if let Err(error) = read_answer(&mut answer) {
-                    tracing::warn!(actor = %self.slot.about.address, %error, "{name} failed");
+                    tracing::warn!(actor = %self.slot.about.address, hook, %error, "a stop hook failed");
                 }
-                self.tell(Event::HookDone);
+                self.tell(Event::HookDone(why));
             }
         }
     }
@@ -289,12 +303,17 @@ impl<A: Actor> Cell<A> {
                 self.unlist(&conn);
                 Some(WorkKind::Connecting)
             }
-            Then::Closed(..) => {
-                self.closed();
+            Then::Closed(conn, _) => {
+                let conn = Arc::clone(conn);
+                if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
+                    // The next life finds the row again, and shall not run into the same fault.
+                    self.slot.sockets().insert(conn.id, Listener::Nobody);
+                }
+                self.closed(&conn);
                 None
             }
-            Then::StopHook(..) => {
-                self.tell(Event::HookDone);
+            Then::StopHook(why, _) => {
+                self.tell(Event::HookDone(*why));
                 None
             }
         };

@@ -4,6 +4,7 @@
 use std::{
     any::Any,
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -11,13 +12,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, futures::Notified, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
     job::{HttpCall, OpenDone, Opening},
-    live,
+    live::{self, Hears},
     mailbox::{Mailbox, Msg, Phase, Pushed, Refused},
+    startup,
 };
 use crate::{
     actor::{
@@ -114,6 +117,8 @@ pub(crate) struct Slot<A: Actor> {
     sockets: Mutex<BTreeMap<ConnId, Listener<A>>>,
     /// Stored forms of connections of an actor that stores nothing, while it sleeps.
     parked: Mutex<Vec<(ConnId, Bytes)>>,
+    /// What connections heard in a life that broke.
+    hears: Mutex<Option<Box<Hears>>>,
     /// What an actor that stores nothing is created from, each time it wakes.
     input: Option<Bytes>,
     room: Notify,
@@ -136,6 +141,7 @@ impl<A: Actor> Slot<A> {
             mailbox,
             sockets: Mutex::default(),
             parked: Mutex::default(),
+            hears: Mutex::default(),
             input,
             room: Notify::new(),
             crowded: AtomicBool::new(false),
@@ -155,9 +161,32 @@ impl<A: Actor> Slot<A> {
         let pushed = mailbox.push(msg, is_free)?;
         drop(mailbox);
         if pushed == Pushed::Start {
-            self.host.tasks.spawn(live::run(Arc::clone(self)));
+            let slot = Arc::clone(self);
+            let lives = AssertUnwindSafe(live::run(Arc::clone(self))).catch_unwind();
+            self.host.tasks.spawn(lives.map(move |over| {
+                if over.is_err() {
+                    slot.collapse();
+                }
+            }));
         }
         Ok(())
+    }
+
+    /// User code panicked where nothing guards it, in a drop say: the next message starts anew.
+    fn collapse(&self) {
+        tracing::error!(actor = %self.about.address, "the actor's task panicked");
+        let mut mailbox = self.mailbox();
+        mailbox.phase = Phase::Asleep;
+        let turns = mailbox.end_life();
+        let waiting = mailbox.drain();
+        mailbox.shrink();
+        drop(mailbox);
+        drop(turns);
+        let error = ActorError::new("actor", "panicked", "the actor's task panicked");
+        for msg in waiting {
+            startup::refuse(msg, &error);
+        }
+        self.made_room();
     }
 
     pub(super) fn mailbox(&self) -> MutexGuard<'_, Mailbox<A>> {
@@ -174,6 +203,26 @@ impl<A: Actor> Slot<A> {
 
     pub(super) fn input(&self) -> Option<&Bytes> {
         self.input.as_ref()
+    }
+
+    /// Keeps what connections hear for the next life, which may find less on disk.
+    pub(super) fn keep_hearing(&self, hears: Hears) {
+        let hears = if hears.is_empty() {
+            None
+        } else {
+            Some(Box::new(hears))
+        };
+        *self.hears.lock().unwrap_or_else(PoisonError::into_inner) = hears;
+    }
+
+    /// Takes what a life that broke has kept.
+    pub(super) fn take_hearing(&self) -> Hears {
+        let kept = self
+            .hears
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        kept.map_or_else(Hears::new, |it| *it)
     }
 
     /// Takes the actor off the list of those that exist.
@@ -221,7 +270,7 @@ fn overloaded(limit: usize) -> ActorError {
     )
 }
 
-/// The process stops; clients come again (PROTOCOL §6.5).
+/// The process stops; clients come again.
 pub(crate) fn stopping() -> ActorError {
     ActorError::new("actor", "stopping", "the actor is stopping")
 }

@@ -1,13 +1,14 @@
 //! From storage to a live actor: load or create, bring the connections back, wake.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     commit::Saving,
-    guard::Guard,
+    guard::{Fault, Guard},
     job::read_answer,
     live::Cell,
     mailbox::{Msg, Phase},
@@ -28,12 +29,15 @@ use crate::{
 /// A life that did not begin. Everybody who waited has been told.
 pub(super) struct DidNotStart;
 
-/// Begins a life. `asked` is what the life before was asked for and could not finish.
-pub(super) async fn start<A: Actor>(
-    slot: &Arc<Slot<A>>,
-    asked: Option<Stop>,
-) -> Result<(Cell<A>, A), DidNotStart> {
-    match try_start(slot, asked).await {
+/// Begins a life.
+pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), DidNotStart> {
+    // Reading state and connections back is user code too.
+    let started = AssertUnwindSafe(try_start(slot)).catch_unwind().await;
+    let started = started.unwrap_or_else(|payload| {
+        let fault = Fault::panicked(&*payload);
+        Err(fault.of_hook("deserialize").into())
+    });
+    match started {
         Ok(life) => Ok(life),
         Err(failure) => {
             let error = failure.error;
@@ -44,10 +48,15 @@ pub(super) async fn start<A: Actor>(
             } else {
                 Phase::Asleep
             };
-            mailbox.clear_turns();
-            let waiting = mailbox.drain();
+            let turns = mailbox.end_life();
+            let waiting = if failure.is_final {
+                mailbox.drain()
+            } else {
+                mailbox.drain_awaited()
+            };
             mailbox.shrink();
             drop(mailbox);
+            drop(turns);
             for msg in waiting {
                 refuse(msg, &error);
             }
@@ -80,10 +89,7 @@ impl From<ActorError> for Failure {
     }
 }
 
-async fn try_start<A: Actor>(
-    slot: &Arc<Slot<A>>,
-    asked: Option<Stop>,
-) -> Result<(Cell<A>, A), Failure> {
+async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failure> {
     let Loaded { record, entries } = load(slot).await?;
     let Sorted { state, rows } = sort(slot, entries)?;
     let generation = next_generation(slot, &record);
@@ -92,7 +98,7 @@ async fn try_start<A: Actor>(
     let saving = Saving::new(Arc::clone(&slot.host.driver), record.id, generation, now);
 
     let mut table = Table::default();
-    let stale = bring_back(slot, rows, &mut table)?;
+    let stale = bring_back(slot, rows, &mut table);
     let hub = Arc::new(Hub::new(
         Arc::clone(&slot.about),
         Arc::clone(&slot.info.options),
@@ -114,22 +120,23 @@ async fn try_start<A: Actor>(
             actor
         }
     };
-    wake(&hub, &mut actor).await?;
+    let changed = wake(&hub, &mut actor).await?;
+    if changed && cell.stores() {
+        cell.saving.state_changed();
+        cell.want_save();
+    }
     if cell.stores() && hub.table().is_dirty() {
         cell.saving.connections_changed();
         cell.saving.want_now();
     }
     cell.tell(Event::Started);
-    if let Some(stop) = asked {
-        cell.ask(stop);
-    }
     if slot.host.is_closing() {
         // Asked before there was anybody to ask.
         cell.ask(Stop::Shutdown);
     }
     if hub.has_news() {
-        let tag = cell.tag(cell.options().durability);
-        cell.drain_outputs(true, tag);
+        let durability = cell.options().durability;
+        cell.drain_outputs(true, durability);
     }
     for conn in stale {
         // Its client left while nobody was awake to see it (H12).
@@ -147,7 +154,8 @@ async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
             generation: Generation::from_number(slot.about.generation()),
             input: slot.input().cloned(),
         };
-        let parked = std::mem::take(&mut *slot.parked());
+        // They stay parked until the next sleep, should this start fail.
+        let parked = slot.parked().clone();
         let entry = |(id, value)| Entry {
             key: keys::connection(id),
             value,
@@ -215,28 +223,36 @@ fn unreadable(error: &crate::actor::StateError) -> ActorError {
     ActorError::new("protocol", "invalid_persisted_data", text)
 }
 
-/// Joins the rows with the sockets that are still there (H12). What has a row and no socket comes
-/// back; a socket without a row is closed.
+/// Joins the rows with the sockets that are still there (H12). Answers those whose client has gone;
+/// a socket without a row is closed.
 fn bring_back<A: Actor>(
     slot: &Slot<A>,
     mut rows: HashMap<ConnId, StoredConn<A>>,
     table: &mut Table<A>,
-) -> Result<Vec<StoredConn<A>>, Failure> {
+) -> Vec<StoredConn<A>> {
+    let mut kept = slot.take_hearing();
     let mut sockets = slot.sockets();
     sockets.retain(|id, listener| {
         let Some(mut row) = rows.remove(id) else {
             listener.close(CloseFrame::new(1000, "ws.meta_not_found_during_restore"));
             return false;
         };
-        let hears = std::mem::take(&mut row.hears);
-        table.restore(row.restore(listener.clone()), hears);
+        if let Listener::Nobody = listener {
+            // Its `on_disconnect` did not return.
+            table.forget_row(*id);
+            return false;
+        }
+        let stored = std::mem::take(&mut row.hears);
+        match kept.remove(id) {
+            Some(hears) if hears != stored => {
+                table.restore(row.restore(listener.clone()), hears);
+                table.mark_dirty(*id);
+            }
+            _ => table.restore(row.restore(listener.clone()), stored),
+        }
         true
     });
-    let stale: Vec<_> = rows.into_values().collect();
-    for row in &stale {
-        table.forget_row(row.id);
-    }
-    Ok(stale)
+    rows.into_values().collect()
 }
 
 async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {
@@ -261,21 +277,24 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
     )
 }
 
-async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<(), Failure> {
+/// Runs `on_wake`; whether it may have changed the state.
+async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failure> {
     let (to, mut answer) = oneshot::channel();
     let Some(mut call) = A::hook(Hook::Wake(Reply::caller(to))) else {
-        return Ok(());
+        return Ok(false);
     };
     let ctx = context(hub);
     let timeout = hub.options.wake_timeout;
-    let outcome = match A::HANDLERS[A::handler(&call)].receiver {
+    let receiver = A::HANDLERS[A::handler(&call)].receiver;
+    let outcome = match receiver {
         Receiver::Shared => Guard::new(actor.run_shared(&ctx, &mut call), timeout).await,
         Receiver::Exclusive | Receiver::Free => {
             Guard::new(actor.run_exclusive(&ctx, &mut call), timeout).await
         }
     };
     A::reply(&mut call).release();
-    finish("on_wake", outcome.map(|()| read_answer(&mut answer)))
+    finish("on_wake", outcome.map(|()| read_answer(&mut answer)))?;
+    Ok(receiver != Receiver::Shared)
 }
 
 fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
@@ -288,10 +307,7 @@ fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
 }
 
 /// Names the hook in whatever went wrong (P5).
-fn finish<T>(
-    hook: &str,
-    outcome: Result<Result<T, ActorError>, super::guard::Fault>,
-) -> Result<T, Failure> {
+fn finish<T>(hook: &str, outcome: Result<Result<T, ActorError>, Fault>) -> Result<T, Failure> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {

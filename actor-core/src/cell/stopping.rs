@@ -1,12 +1,13 @@
-//! The end of a life: the stop hook, the last save, and what is left behind (SEMANTICS §6).
+//! The end of a life: the stop hook, the last save, and what is left behind.
 
 use std::{future::poll_fn, mem, task::Poll};
 
 use tokio::sync::oneshot;
 
 use super::{
+    guard::guard_now,
     job::{Job, Then},
-    live::{Cell, Held},
+    live::{Broken, Cause, Cell, Held},
     mailbox::Phase,
     persist, slot,
     startup::refuse,
@@ -26,9 +27,9 @@ impl<A: Actor> Cell<A> {
             self.save(state);
         }
         let (to, answer) = oneshot::channel();
-        let (name, hook) = match why {
-            Stop::Sleep | Stop::Shutdown => ("on_sleep", Hook::Sleep(Reply::caller(to))),
-            Stop::Destroy => ("on_destroy", Hook::Destroy(Reply::caller(to))),
+        let hook = match why {
+            Stop::Sleep | Stop::Shutdown => Hook::Sleep(Reply::caller(to)),
+            Stop::Destroy => Hook::Destroy(Reply::caller(to)),
         };
         if why == Stop::Destroy {
             let all: Vec<_> = self.hub.table().all().map(|it| it.id).collect();
@@ -39,8 +40,8 @@ impl<A: Actor> Cell<A> {
         match A::hook(hook) {
             Some(call) => self
                 .jobs
-                .push_back(Job::hook(call, Then::StopHook(name, answer))),
-            None => self.tell(Event::HookDone),
+                .push_back(Job::hook(call, Then::StopHook(why, answer))),
+            None => self.tell(Event::HookDone(why)),
         }
     }
 
@@ -62,17 +63,18 @@ impl<A: Actor> Cell<A> {
 
     async fn last_save(&mut self, state: &A) {
         if self.hub.has_news() {
-            let tag = self.tag(self.options().durability);
-            self.drain_outputs(true, tag);
+            self.drain_outputs(true, self.options().durability);
         }
-        if self.stores() && self.saving.is_dirty() && !self.tainted {
+        if self.stores() && self.saving.is_dirty() {
             self.save(state);
         }
         self.settle().await;
-        if let Some(broken) = self.broken.take() {
-            // What was stored before stays; what was not is owned up to (G4).
-            self.fail_held(&broken.error);
-        }
+        // What was stored before stays; what was not is owned up to (G4).
+        let error = self
+            .broken
+            .take()
+            .map_or_else(slot::stopping, |it| it.error);
+        self.fail_held(&error);
     }
 
     /// Waits for the commits under way.
@@ -87,24 +89,30 @@ impl<A: Actor> Cell<A> {
 
     async fn remove(&mut self) {
         self.settle().await;
-        if self.stores()
-            && let Err(error) = self.slot.host.driver.destroy(self.slot.about.id).await
-        {
-            tracing::error!(actor = %self.slot.about.address, %error, "data could not be removed");
+        self.broken = None;
+        let removed = if self.stores() {
+            self.slot.host.driver.destroy(self.slot.about.id).await
+        } else {
+            Ok(())
+        };
+        match removed {
+            // The replies of the last turns saw state that is gone as it was asked to be.
+            Ok(()) => self.release_held(),
+            Err(error) => {
+                tracing::error!(actor = %self.slot.about.address, %error, "data could not be removed");
+                let text = format!("not destroyed: {error}");
+                self.fail_held(&ActorError::new("actor", "storage_failed", text));
+                self.undestroyed = true;
+            }
         }
-        // The replies of the last turns saw state that is gone as it was asked to be.
-        self.release_held();
     }
 
     /// Leaves the slot. Whether the cell's task is over; if not, messages wait for a new life.
     pub(super) fn leave(&mut self, why: Stop) -> bool {
-        if !self.stores() {
-            self.park();
-        }
-        let batch = mem::take(&mut self.batch);
+        // One whose data could not be removed is still there, and sleeps.
+        let why = if self.undestroyed { Stop::Sleep } else { why };
+        self.end_life();
         let mut mailbox = self.slot.mailbox();
-        mailbox.clear_turns();
-        mailbox.put_back(batch);
         let refused = match why {
             Stop::Sleep if !self.slot.host.is_closing() => {
                 if mailbox.has_calls() {
@@ -139,34 +147,79 @@ impl<A: Actor> Cell<A> {
         true
     }
 
-    /// Keeps the connections of an actor that stores nothing, for as long as their sockets live.
-    fn park(&self) {
-        let mut parked = self.slot.parked();
-        for (conn, hears) in self.hub.table().rows() {
-            match persist::encode_conn(&conn, &hears) {
-                Ok(row) => parked.push((conn.id, row)),
-                Err(error) => tracing::error!(%error, "a connection does not serialize"),
-            }
-        }
-    }
-
-    /// Gives a broken life up: nothing unsaved gets out (P2).
-    pub(super) fn abandon(&mut self, error: &ActorError) {
-        if let Some(free) = &mut self.free {
-            free.abort_all();
-        }
-        self.free = None;
-        for job in mem::take(&mut self.jobs) {
-            job.refuse(error);
-        }
-        self.fail_held(error);
+    /// Closes the hub and hands back to the slot what is not this life's.
+    fn end_life(&mut self) {
+        self.hub.close();
         if !self.stores() {
             self.park();
         }
         let batch = mem::take(&mut self.batch);
         let mut mailbox = self.slot.mailbox();
-        mailbox.clear_turns();
+        let turns = mailbox.end_life();
         mailbox.put_back(batch);
+        drop(mailbox);
+        drop(turns);
+    }
+
+    /// Keeps the connections of an actor that stores nothing, for as long as their sockets live.
+    fn park(&self) {
+        let rows: Vec<_> = self.hub.table().rows().collect();
+        let mut stored = Vec::with_capacity(rows.len());
+        for (conn, hears) in rows {
+            match guard_now(|| persist::encode_conn(&conn, &hears)) {
+                Ok(Ok(row)) => stored.push((conn.id, row)),
+                Ok(Err(error)) => tracing::error!(%error, "a connection does not serialize"),
+                Err(_) => tracing::error!("a connection panicked while it was serialized"),
+            }
+        }
+        *self.slot.parked() = stored;
+    }
+
+    /// Gives a broken life up: what was committed counts, nothing unsaved gets out (P2). Whether
+    /// the cell's task is over; if not, messages wait for the next life.
+    pub(super) async fn abandon(&mut self, broken: Broken) -> bool {
+        let address = &self.slot.about.address;
+        tracing::warn!(actor = %address, error = %broken.error, "reloading from the last commit");
+        if let Some(mut free) = self.free.take() {
+            // Waits, so that none of its writes reaches the next life.
+            free.shutdown().await;
+        }
+        for job in mem::take(&mut self.jobs) {
+            job.refuse(&broken.error);
+        }
+        // A commit under way may still happen: the next life has to see it, and its callers too.
+        self.saving.drop_queued();
+        self.settle().await;
+        self.broken = None;
+        self.fail_held(&broken.error);
+        let rows = self
+            .hub
+            .table()
+            .rows()
+            .map(|(conn, hears)| (conn.id, hears))
+            .collect();
+        self.slot.keep_hearing(rows);
+        self.end_life();
+        let shutdown = self.slot.host.is_closing();
+        let hopeless = broken.cause == Cause::Storage && !self.saving.has_committed();
+        let mut mailbox = self.slot.mailbox();
+        if shutdown || !mailbox.has_calls() || hopeless {
+            mailbox.phase = Phase::Asleep;
+            let refused = mailbox.drain_awaited();
+            mailbox.shrink();
+            drop(mailbox);
+            let error = if shutdown {
+                slot::stopping()
+            } else {
+                broken.error
+            };
+            for msg in refused {
+                refuse(msg, &error);
+            }
+            self.slot.made_room();
+            return true;
+        }
+        false
     }
 
     fn fail_held(&mut self, error: &ActorError) {
@@ -181,7 +234,9 @@ impl<A: Actor> Cell<A> {
                     // The client may have gone.
                     let _ = to.send(Err(error.clone()));
                 }
-                Held::Event { .. } | Held::Close(..) => {}
+                // Its connection is off the list already, so its socket has to go too.
+                Held::Close(listener, frame) => listener.close(frame),
+                Held::Event { .. } => {}
             }
         }
     }

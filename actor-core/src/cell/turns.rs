@@ -9,24 +9,34 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::time::Instant;
 
 use super::{
     guard::{Fault, Guard, guard_now},
     job::{Job, Then},
     live::{Broken, Cell},
     mailbox::Msg,
+    slot,
 };
 use crate::actor::{Actor, Hub, Origin, Receiver, Turn};
 
+/// Readers at a time.
+const READERS: usize = 1024;
+
 impl<A: Actor> Cell<A> {
+    /// How long a handler may run: its own timeout, and not past the end of a stop (G3).
     pub(super) fn timeout_of(&self, job: &Job<A>) -> Duration {
         let spec = &A::HANDLERS[A::handler(&job.call)];
         let options = self.options();
-        spec.timeout.unwrap_or(match job.then {
+        let own = spec.timeout.unwrap_or(match job.then {
             Then::Reply | Then::HttpDone(_) => options.action_timeout,
             Then::Admit(..) | Then::Opened(..) | Then::Closed(..) => options.connect_timeout,
             Then::StopHook(..) => options.sleep_grace,
-        })
+        });
+        match self.machine.grace_ends() {
+            Some(end) => own.min(end.saturating_duration_since(Instant::now())),
+            None => own,
+        }
     }
 
     /// One turn with the state to itself.
@@ -39,6 +49,7 @@ impl<A: Actor> Cell<A> {
         let mut suspended = false;
         let outcome = {
             let ctx = job.ctx(&self.hub, Origin::Turn);
+            self.hub.set_in_turn(true);
             let mut turn = pin!(Guard::new(
                 state.run_exclusive(&ctx, &mut job.call),
                 timeout
@@ -52,19 +63,19 @@ impl<A: Actor> Cell<A> {
             })
             .await
         };
+        self.hub.set_in_turn(false);
         self.slot.info.learn(handler, suspended);
         match outcome {
             Ok(()) => self.finish(job, true),
             Err(fault) => {
                 self.hub.discard_turn();
                 // The turn may have stopped half-way: the last commit is the state (P7).
-                if matches!(job.then, Then::StopHook(..)) {
-                    self.tainted = true;
-                } else {
+                if self.machine.is_started() {
                     let name = A::HANDLERS[handler].name;
-                    self.broken.get_or_insert(Broken {
-                        error: fault.of_hook(name),
-                    });
+                    self.broken.get_or_insert_with(|| Broken::by_handler(name));
+                } else {
+                    // It is stopping, and what came before this turn is on its way to disk.
+                    self.tainted = true;
                 }
                 self.fault(job, &fault);
             }
@@ -77,22 +88,27 @@ impl<A: Actor> Cell<A> {
         loop {
             let mut mailbox = self.slot.mailbox();
             let free = self.machine.is_started() && mailbox.has_free();
+            let stop = mailbox.take_stop();
             let again = mailbox.poll_news(cx);
             drop(mailbox);
+            if let Some(stop) = stop {
+                self.ask(stop);
+            }
             if free {
                 self.start_waiting_free();
             }
             if again {
                 self.poll_side(cx);
             }
-            if !free && !again {
+            if !again && stop.is_none() {
                 break;
             }
         }
-        match &self.broken {
-            Some(broken) => Poll::Ready(Fault::Broken(broken.error.clone())),
-            None => Poll::Pending,
+        if let Some(broken) = &self.broken {
+            return Poll::Ready(Fault::Broken(broken.error.clone()));
         }
+        self.poll_grace(cx)
+            .map(|()| Fault::Broken(slot::stopping()))
     }
 
     /// Readers beside each other, until none runs. Those that come meanwhile join, up to the first
@@ -115,7 +131,14 @@ impl<A: Actor> Cell<A> {
             if self.poll_beside(cx).is_ready() {
                 return Poll::Ready(());
             }
-            while let Some(next) = self.next_reader(state) {
+            if self.saving.is_due() {
+                // Readers change nothing, so what came before them need not wait for them.
+                self.save(state);
+                cx.waker().wake_by_ref();
+            }
+            while running.len() < READERS
+                && let Some(next) = self.next_reader(state)
+            {
                 running.push(share(state, self.shared(next)));
                 cx.waker().wake_by_ref();
             }
@@ -129,10 +152,15 @@ impl<A: Actor> Cell<A> {
         if !self.machine.is_started() {
             return None;
         }
-        while let Some(read) = self.slot.mailbox().next_read() {
-            if guard_now(|| read(state)).is_err() {
-                tracing::error!(actor = %self.slot.about.address, "a read panicked");
-            }
+        loop {
+            // Bound first: a read runs without the mailbox's lock.
+            let next = self.slot.mailbox().next_read();
+            let Some(read) = next else { break };
+            read(state);
+        }
+        if self.slot.mailbox().wants_a_turn() {
+            // Somebody waits who cannot go beside readers.
+            return None;
         }
         if self.jobs.is_empty() {
             if self.batch.is_empty() {
@@ -173,11 +201,7 @@ impl<A: Actor> Cell<A> {
     /// A short turn of a free handler.
     pub(super) fn run_turn(&mut self, state: &mut A, turn: Turn<A>) {
         match turn {
-            Turn::Read(read) => {
-                if guard_now(|| read(state)).is_err() {
-                    tracing::error!(actor = %self.slot.about.address, "a read panicked");
-                }
-            }
+            Turn::Read(read) => read(state),
             Turn::Write(write) => match guard_now(|| write(state)) {
                 Ok(()) => {
                     if self.stores() {
@@ -186,9 +210,9 @@ impl<A: Actor> Cell<A> {
                     }
                 }
                 Err(fault) => {
-                    self.broken = Some(Broken {
-                        error: fault.of_hook("TaskCtx::write"),
-                    });
+                    let error = fault.of_hook("TaskCtx::write");
+                    tracing::error!(actor = %self.slot.about.address, %error, "a write did not return");
+                    self.broken = Some(Broken::by_handler("TaskCtx::write"));
                 }
             },
         }

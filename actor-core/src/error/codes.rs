@@ -3,7 +3,7 @@
 /// What clients see in place of a hidden error's message.
 pub const MASKED_MESSAGE: &str = "An internal error occurred";
 
-/// Whether clients may read message and metadata of `group.code` (PROTOCOL §6.1).
+/// Whether clients may read message and metadata of `group.code`.
 #[must_use]
 pub fn is_public(group: &str, code: &str) -> bool {
     match group {
@@ -25,7 +25,7 @@ pub fn is_public(group: &str, code: &str) -> bool {
     }
 }
 
-/// The HTTP status of `group.code` (SEMANTICS §19, PROTOCOL §6.1).
+/// The HTTP status of `group.code`.
 #[must_use]
 pub fn status(group: &str, code: &str) -> u16 {
     match (group, code) {

@@ -144,7 +144,7 @@ impl ActorError {
         self.0.group == group && self.0.code == code
     }
 
-    /// What a client is shown: this error when it is public, else a fixed one (SEMANTICS §19).
+    /// What a client is shown: this error when it is public, else a fixed one.
     #[must_use]
     pub fn masked(&self) -> Cow<'_, Self> {
         if self.0.public {

@@ -157,7 +157,7 @@ impl fmt::Debug for Socket {
 }
 
 /// Tells a client whose connection was refused: the frame to send, if its encoding is known, and the
-/// close frame that follows (PROTOCOL §4.2, SEMANTICS §11).
+/// close frame that follows.
 #[must_use]
 pub fn refusal(encoding: Encoding, error: &ActorError) -> (Frame, CloseFrame) {
     // Unlike an action's, a refusal's message is not masked, as its clients expect.

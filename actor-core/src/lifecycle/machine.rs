@@ -47,8 +47,8 @@ pub(crate) enum Event {
     Deadline,
     /// Somebody wants it to stop.
     Asked(Stop),
-    /// The stop hook has returned, or there is none.
-    HookDone,
+    /// The hook of this stop has returned, or there is none.
+    HookDone(Stop),
     /// Some work ended.
     WorkEnded,
     /// The last save is done, or has failed for good.
@@ -90,10 +90,6 @@ impl Machine {
         }
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase
-    }
-
     pub(crate) fn is_started(&self) -> bool {
         self.phase == Phase::Started
     }
@@ -131,6 +127,16 @@ impl Machine {
         self.idle_since = None;
     }
 
+    /// When the grace of a stop under way is over (G3).
+    pub(crate) fn grace_ends(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Grace { until, .. } => Some(until),
+            Phase::Loading | Phase::Started | Phase::Finalizing { .. } | Phase::Ended { .. } => {
+                None
+            }
+        }
+    }
+
     /// Takes an event; answers what to do.
     pub(crate) fn on(&mut self, now: Instant, event: Event) -> Option<Effect> {
         match (self.phase, event) {
@@ -157,7 +163,11 @@ impl Machine {
             }
             (Phase::Started, Event::Asked(why)) => self.begin_grace(now, why),
             (Phase::Grace { why, .. }, Event::Asked(new)) => self.escalate(why, new),
-            (Phase::Grace { why, until, .. }, Event::HookDone) => {
+            (Phase::Grace { why, until, .. }, Event::HookDone(of)) => {
+                // The hook of a sleep says nothing about the destroy that overtook it.
+                if (of == Stop::Destroy) != (why == Stop::Destroy) {
+                    return None;
+                }
                 self.phase = Phase::Grace {
                     why,
                     until,
@@ -287,8 +297,9 @@ mod tests {
             Some(Effect::RunStopHook(Stop::Destroy))
         );
         assert_eq!(machine.on(now, Event::Asked(Stop::Sleep)), None);
+        assert_eq!(machine.on(now, Event::HookDone(Stop::Sleep)), None);
         assert_eq!(
-            machine.on(now, Event::HookDone),
+            machine.on(now, Event::HookDone(Stop::Destroy)),
             Some(Effect::Finalize(Stop::Destroy))
         );
     }
@@ -299,7 +310,7 @@ mod tests {
         let mut machine = started(now);
         machine.work.begin(WorkKind::Free);
         machine.on(now, Event::Asked(Stop::Sleep));
-        assert_eq!(machine.on(now, Event::HookDone), None);
+        assert_eq!(machine.on(now, Event::HookDone(Stop::Sleep)), None);
         assert_eq!(
             machine.on(now + GRACE, Event::Deadline),
             Some(Effect::Finalize(Stop::Sleep))
@@ -325,6 +336,7 @@ mod tests {
             for (step, seconds) in steps {
                 now += Duration::from_secs(seconds);
                 let was_started = machine.is_started();
+                let step_hook = seconds % 2 == 0;
                 let event = match step {
                     0 => Event::Started,
                     1 => { machine.busy(); continue }
@@ -333,7 +345,8 @@ mod tests {
                     6 => Event::Asked(Stop::Sleep),
                     7 => Event::Asked(Stop::Shutdown),
                     8 => Event::Asked(Stop::Destroy),
-                    9 => Event::HookDone,
+                    9 if step_hook => Event::HookDone(Stop::Destroy),
+                    9 => Event::HookDone(Stop::Sleep),
                     10 => { machine.work.begin(WorkKind::Free); continue }
                     11 if machine.work.busy_with().is_some() => { machine.work.end(WorkKind::Free); Event::WorkEnded }
                     _ => Event::Saved,
@@ -351,6 +364,7 @@ mod tests {
                     }
                     Some(Effect::Finalize(why)) => {
                         finalized += 1;
+                        prop_assert!(event != Event::HookDone(Stop::Sleep) || why != Stop::Destroy);
                         prop_assert_eq!(destroys, why == Stop::Destroy);
                     }
                     Some(Effect::End(_)) => { prop_assert_eq!(finalized, 1); ended += 1; }

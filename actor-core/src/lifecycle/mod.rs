@@ -5,12 +5,12 @@
 //! ```
 //!
 //! The cell tells the [`Machine`] what happened and does what it answers. In here nothing waits,
-//! locks, or reads a clock (P9), so races are orders of events, and tests try them all.
+//! locks, or reads a clock (P8), so races are orders of events, and tests try them all.
 
 mod machine;
 mod work;
 
 pub(crate) use self::{
-    machine::{Effect, Event, Machine, Phase, Stop},
+    machine::{Effect, Event, Machine, Stop},
     work::WorkKind,
 };

@@ -3,8 +3,6 @@
 /// A kind of work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WorkKind {
-    /// A turn, running or waiting in the mailbox.
-    Turn,
     /// A handler that runs free.
     Free,
     /// A single HTTP call, from its connect hooks to its disconnect hook.
@@ -31,14 +29,13 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 4] = [Self::Turn, Self::Free, Self::HttpCall, Self::Connecting];
+    pub(crate) const ALL: [Self; 3] = [Self::Free, Self::HttpCall, Self::Connecting];
 
     fn index(self) -> usize {
         match self {
-            Self::Turn => 0,
-            Self::Free => 1,
-            Self::HttpCall => 2,
-            Self::Connecting => 3,
+            Self::Free => 0,
+            Self::HttpCall => 1,
+            Self::Connecting => 2,
         }
     }
 }

@@ -254,7 +254,7 @@ impl Registry {
             Lookup::GetOrCreate { input } | Lookup::Create { input } => checked_input(input)?,
         };
         let about = Arc::new(About::new(self.new_id(), address.clone()));
-        let slot = self.inner.table.seat(&about, || {
+        let slot = self.inner.table.seat(&about, false, || {
             factory.slot(Arc::clone(&about), Arc::clone(&self.inner.host), input)
         });
         let created = slot.about().id == about.id;
@@ -304,7 +304,7 @@ impl Registry {
         input: Option<Bytes>,
     ) -> Arc<dyn AnySlot> {
         let about = Arc::new(About::new(record.id, record.address.clone()));
-        self.inner.table.seat(&about, || {
+        self.inner.table.seat(&about, true, || {
             factory.slot(Arc::clone(&about), Arc::clone(&self.inner.host), input)
         })
     }

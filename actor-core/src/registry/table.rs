@@ -41,19 +41,19 @@ impl Table {
         seats.by_id.get(seats.by_address.get(address)?)?.upgrade()
     }
 
-    /// The slot at an address, made if there is none. An address that another id holds already keeps
-    /// it.
+    /// The slot of an actor, made if there is none. `recorded` says that storage knows the actor: then
+    /// its id is right whoever holds the address; otherwise the holder keeps it.
     pub(super) fn seat(
         &self,
         about: &About,
+        recorded: bool,
         make: impl FnOnce() -> Arc<dyn AnySlot>,
     ) -> Arc<dyn AnySlot> {
         let mut seats = self.lock();
-        let holder = seats
-            .by_address
-            .get(&about.address)
-            .copied()
-            .unwrap_or(about.id);
+        let holder = match seats.by_address.get(&about.address) {
+            Some(holder) if !recorded => *holder,
+            Some(_) | None => about.id,
+        };
         if let Some(slot) = seats.by_id.get(&holder).and_then(Weak::upgrade) {
             return slot;
         }

@@ -1,0 +1,218 @@
+//! A counter without macros. It is shown in the guide, and compiled by the project's tests.
+
+use actor_core::{
+    ActorError, ActorHandle, CallError, Ctx, IntoActorError, TaskCtx, Value,
+    actor::{
+        Actor, ActorType, Event, Handler, Hook, Receiver, Reply, ReplySlot, StateError, WireReply,
+        decode_state, encode_state,
+    },
+    gateway::Handled,
+    protocol::Args,
+    value::ValueError,
+};
+
+#[derive(Default, serde::Deserialize, serde::Serialize)]
+pub struct Counter {
+    pub count: i64,
+}
+
+// What is written for the counter's methods is here a plain impl block.
+impl Counter {
+    async fn increment(&mut self, ctx: &Ctx<Self>, by: i64) -> Result<i64, CounterError> {
+        let count = self
+            .count
+            .checked_add(by)
+            .ok_or(CounterError::Overflow { by })?;
+        self.count = count;
+        ctx.broadcast(CounterEvent::NewCount(count));
+        Ok(count)
+    }
+
+    async fn get(&self) -> i64 {
+        self.count
+    }
+
+    async fn double(ctx: &TaskCtx<Self>) -> i64 {
+        ctx.read(|it| it.count * 2).await
+    }
+}
+
+// `#[actor]` on the struct.
+impl ActorType for Counter {
+    type Input = Value;
+    type Params = Value;
+    type ConnState = ();
+    type Event = CounterEvent;
+
+    const NAME: &'static str = "counter";
+    const VERSION: u32 = 1;
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), StateError> {
+        encode_state(self, out)
+    }
+
+    fn decode(version: u32, bytes: &[u8]) -> Result<Self, StateError> {
+        decode_state(version, Self::VERSION, bytes, None)
+    }
+}
+
+/// One call of the counter: arguments on their way in, a place for the answer on its way out.
+pub enum Call {
+    Increment(Option<i64>, Reply<i64, CounterError>),
+    Get(Reply<i64, std::convert::Infallible>),
+    Double(Reply<i64, std::convert::Infallible>),
+}
+
+// `#[actor]` on the impl block.
+impl Actor for Counter {
+    type Call = Call;
+
+    const HANDLERS: &'static [Handler] = &[
+        Handler::new("increment", Receiver::Exclusive),
+        Handler::new("get", Receiver::Shared),
+        Handler::new("double", Receiver::Free),
+    ];
+    const ACTIONS: usize = 3;
+
+    fn handler(call: &Call) -> usize {
+        match call {
+            Call::Increment(..) => 0,
+            Call::Get(_) => 1,
+            Call::Double(_) => 2,
+        }
+    }
+
+    fn decode_call(
+        action: usize,
+        mut args: Args,
+        reply: &mut Option<WireReply>,
+    ) -> Result<Call, ActorError> {
+        let call = match action {
+            0 => {
+                let by = args.take("by")?;
+                args.finish()?;
+                Call::Increment(Some(by), Reply::client(reply))
+            }
+            1 => {
+                args.finish()?;
+                Call::Get(Reply::client(reply))
+            }
+            _ => {
+                args.finish()?;
+                Call::Double(Reply::client(reply))
+            }
+        };
+        Ok(call)
+    }
+
+    fn hook(_hook: Hook<Self>) -> Option<Call> {
+        None
+    }
+
+    // Hooks are calls too; this actor has none, so its connections get their state from here.
+    fn default_conn_state() {}
+
+    fn reply(call: &mut Call) -> &mut dyn ReplySlot {
+        match call {
+            Call::Increment(_, reply) => reply,
+            Call::Get(reply) | Call::Double(reply) => reply,
+        }
+    }
+
+    async fn create(_ctx: &Ctx<Self>, _input: Value) -> Result<Self, ActorError> {
+        Ok(Self::default())
+    }
+
+    async fn run_exclusive(&mut self, ctx: &Ctx<Self>, call: &mut Call) {
+        if let Call::Increment(by, reply) = call {
+            let by = by.take().expect("a call runs once");
+            reply.fill(self.increment(ctx, by).await);
+        }
+    }
+
+    async fn run_shared(&self, _ctx: &Ctx<Self>, call: &mut Call) {
+        if let Call::Get(reply) = call {
+            reply.fill(Ok(self.get().await));
+        }
+    }
+
+    async fn run_free(ctx: &TaskCtx<Self>, call: &mut Call) {
+        if let Call::Double(reply) = call {
+            reply.fill(Ok(Self::double(ctx).await));
+        }
+    }
+}
+
+/// The typed handle.
+#[derive(Clone, Debug)]
+pub struct CounterHandle(ActorHandle<Counter>);
+
+impl CounterHandle {
+    pub async fn increment(&self, by: i64) -> Result<i64, CallError<CounterError>> {
+        self.0.call(|reply| Call::Increment(Some(by), reply)).await
+    }
+
+    pub async fn get(&self) -> Result<i64, CallError> {
+        self.0.call(Call::Get).await
+    }
+
+    pub async fn double(&self) -> Result<i64, CallError> {
+        self.0.call(Call::Double).await
+    }
+}
+
+impl From<ActorHandle<Counter>> for CounterHandle {
+    fn from(handle: ActorHandle<Counter>) -> Self {
+        Self(handle)
+    }
+}
+
+impl std::ops::Deref for CounterHandle {
+    type Target = ActorHandle<Counter>;
+
+    fn deref(&self) -> &ActorHandle<Counter> {
+        &self.0
+    }
+}
+
+impl Handled for Counter {
+    type Handle = CounterHandle;
+}
+
+#[derive(Clone, Debug)]
+pub enum CounterEvent {
+    NewCount(i64),
+}
+
+// `#[derive(Event)]`.
+impl Event for CounterEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NewCount(_) => "newCount",
+        }
+    }
+
+    fn args(&self) -> Result<Value, ValueError> {
+        match self {
+            Self::NewCount(count) => Value::from_serialize(&(count,)),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CounterError {
+    #[error("the count is too large to add {by}")]
+    Overflow { by: i64 },
+}
+
+// `#[derive(ActionError)]`.
+impl IntoActorError for CounterError {
+    fn to_actor_error(&self) -> ActorError {
+        match self {
+            Self::Overflow { by } => ActorError::user(self.to_string())
+                .with_code("overflow")
+                .with_status(409)
+                .with_metadata(Value::object([("by", *by)])),
+        }
+    }
+}
