@@ -330,8 +330,7 @@ async fn connections_that_open_together_wait_for_nothing() {
     let start = tokio::time::Instant::now();
     let open = || quiet.connect(Value::Undefined);
     let (first, second) = tokio::join!(open(), open());
-    first.unwrap();
-    second.unwrap();
+    assert!(first.is_ok() && second.is_ok());
     assert_eq!(start.elapsed(), std::time::Duration::ZERO);
 }
 

@@ -4,7 +4,7 @@ use actor_core::prelude::*;
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
-use crate::SIGNED_IN_AS;
+use crate::pages::SIGNED_IN_AS;
 
 /// The state.
 #[actor(conn = User, event = BoardEvent)]

@@ -8,29 +8,27 @@
 //!
 //! What to look at:
 //! - [`app`] nests the actors' routes under `/api` and puts the app's session layer around them;
-//! - [`show`], a handler as any other, calls a board through the extractor [`Actor`];
-//! - `board.rs` finds out in `#[on_before_connect]` who is signed in, from the same session.
+//! - [`pages::board`], a handler as any other, calls a board through an extractor;
+//! - [`board`] finds out in `#[on_before_connect]` who is signed in, from the same session.
 //!
 //! `PORT` says where it listens (8080), `DATABASE` in which file boards are kept (`./axum-app.db`).
 
 mod board;
+mod pages;
 #[cfg(test)]
 mod tests;
 
 use std::{env, error::Error, sync::Arc};
 
-use actor_axum::{Actor, ActorRouter, Cors};
+use actor_axum::{ActorRouter, Cors};
 use actor_core::{Registry, storage::Sqlite};
 use axum::{
-    Form, Router,
-    extract::{FromRef, Path, State},
-    response::{Html, IntoResponse, Redirect, Response},
+    Router,
+    extract::FromRef,
     routing::{get, post},
 };
-use serde::Deserialize;
-use serde_json::json;
 use tokio::net::TcpListener;
-use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
+use tower_sessions::{MemoryStore, SessionManagerLayer};
 
 use self::board::Board;
 
@@ -41,7 +39,7 @@ struct App {
     registry: Registry,
 }
 
-/// Where the extractor [`Actor`] finds the registry.
+/// Where the extractor [`actor_axum::Actor`] finds the registry.
 impl FromRef<App> for Registry {
     fn from_ref(app: &App) -> Self {
         app.registry.clone()
@@ -58,64 +56,12 @@ fn app(state: App) -> Router {
     // for this runs on localhost.
     let sessions = SessionManagerLayer::new(MemoryStore::default()).with_secure(false);
     Router::new()
-        .route("/", get(welcome))
-        .route("/sign-in", post(sign_in))
-        .route("/boards/{key}", get(show))
+        .route("/", get(pages::welcome))
+        .route("/sign-in", post(pages::sign_in))
+        .route("/boards/{key}", get(pages::board))
         .nest("/api", actors)
         .layer(sessions)
         .with_state(state)
-}
-
-async fn welcome(State(app): State<App>) -> Html<String> {
-    Html(include_str!("../page/welcome.html").replace("{title}", &app.title))
-}
-
-#[derive(Debug, Deserialize)]
-struct SignIn {
-    name: String,
-}
-
-async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect, Failure> {
-    session.insert(SIGNED_IN_AS, form.name.trim()).await?;
-    Ok(Redirect::to("/boards/team"))
-}
-
-/// A page with the board's items already in it; from then on the page listens to the board itself.
-async fn show(
-    State(app): State<App>,
-    session: Session,
-    Path(key): Path<String>,
-    Actor(board): Actor<Board>,
-) -> Result<Response, Failure> {
-    let Some(user) = session.get::<String>(SIGNED_IN_AS).await? else {
-        return Ok(Redirect::to("/").into_response());
-    };
-    let items = board.items().await.map_err(actor_axum::Error::from)?;
-    let data = json!({ "key": key, "user": user, "items": items }).to_string();
-    let page = include_str!("../page/board.html")
-        .replace("{title}", &app.title)
-        // JSON in a page must not close the element it stands in.
-        .replace("{data}", &data.replace('<', "\\u003c"));
-    Ok(Html(page).into_response())
-}
-
-/// Why a handler could not answer.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the session: {0}")]
-    Session(#[from] tower_sessions::session::Error),
-    #[error("the board: {0}")]
-    Board(#[from] actor_axum::Error),
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        tracing::error!(error = %self, "a page failed");
-        match self {
-            Self::Session(_) => "the sessions are out of order".into_response(),
-            Self::Board(error) => error.into_response(),
-        }
-    }
 }
 
 #[tokio::main]
@@ -159,6 +105,3 @@ async fn stop() {
         _ = terminated => {}
     }
 }
-
-/// The session's entry with the visitor's name.
-const SIGNED_IN_AS: &str = "signed-in-as";
