@@ -1,4 +1,5 @@
-//! The threads that read, each on its own connection, so that no read waits for a write.
+//! Where reads happen, beside the writer and never waiting for it: on threads for long ones, and on
+//! the thread that asks for short ones. Not what is read.
 
 use std::{
     io,
@@ -6,13 +7,28 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Result};
 use tokio::sync::mpsc;
 
 use super::queue;
 
 /// A question, with its own way to answer.
 pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Connections for whoever asks to read with, at once and on their own thread.
+pub(super) struct Inline(Box<[Mutex<Connection>]>);
+
+impl Inline {
+    pub(super) fn new(connections: Vec<Connection>) -> Self {
+        Self(connections.into_iter().map(Mutex::new).collect())
+    }
+
+    /// Reads on a connection that nobody uses, if there is one. Waits for nothing but the disk.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Option<Result<T>> {
+        let db = self.0.iter().find_map(|it| it.try_lock().ok())?;
+        Some(read(&db))
+    }
+}
 
 /// Starts a thread for each connection; all take from one queue, until every sender is gone.
 pub(super) fn start(
