@@ -8,10 +8,14 @@ use std::{
         atomic::{AtomicI32, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{
     super::{ActorRecord, Batch, Committed, Creation, NewActor, Op, StorageError},
@@ -138,6 +142,8 @@ pub(super) struct Worker {
     /// What the database is known to hold, so that a commit need not ask it.
     fences: HashMap<ActorId, Fence>,
     group: usize,
+    /// How long the last commit took, without the statements before it.
+    commit_took: Duration,
 }
 
 impl Worker {
@@ -156,26 +162,31 @@ impl Worker {
             checkpoint_at: CHECKPOINT_PAGES,
             fences: HashMap::new(),
             group,
+            commit_took: Duration::ZERO,
         })
     }
 
     /// Serves until every sender is gone and the queue is empty, then tidies up.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>, readers: Vec<JoinHandle<()>>) {
         let mut group = Vec::with_capacity(self.group);
-        // As many as last time, most likely.
+        // Those who were answered last and those who came meanwhile, most likely.
         let mut expected = 0;
         while let Some(first) = queue::next(&mut queue) {
             let mut size = first.size();
+            let gathers_until = Instant::now() + self.patience();
             group.push(first);
             while group.len() < self.group && size < GROUP_BYTES {
-                let Some(next) = queue::another(&mut queue, group.len() < expected) else {
+                let Some(next) = queue::another(
+                    &mut queue,
+                    (group.len() < expected).then_some(gathers_until),
+                ) else {
                     break;
                 };
                 size += next.size();
                 group.push(next);
             }
-            expected = group.len();
             self.write_group(&mut group);
+            expected = group.len() + queue.len();
             group.drain(..).for_each(Command::answer);
             self.checkpoint_if_due();
         }
@@ -185,6 +196,16 @@ impl Worker {
         }
         if let Err(err) = query::checkpoint(&self.db, Checkpoint::Last) {
             tracing::warn!(%err, "the write-ahead log stays; the next start reads it");
+        }
+    }
+
+    /// How long to wait for a group to fill: as long as not doing so would make the others wait. A
+    /// disk that commits quickly is better kept busy while the callers compute.
+    fn patience(&self) -> Duration {
+        if self.commit_took < SLOW_COMMIT {
+            Duration::ZERO
+        } else {
+            self.commit_took
         }
     }
 
@@ -228,7 +249,10 @@ impl Worker {
         for command in group {
             self.apply(command).map_err(Undone::ByCommand)?;
         }
-        query::commit(&self.db).map_err(Undone::ByStorage)
+        let start = Instant::now();
+        let done = query::commit(&self.db).map_err(Undone::ByStorage);
+        self.commit_took = start.elapsed();
+        done
     }
 
     fn undo(&self) {
@@ -383,6 +407,9 @@ fn fail_all(group: &mut [Command], err: rusqlite::Error) {
     let err = Arc::new(err);
     group.iter_mut().for_each(|it| it.fail(&err));
 }
+
+/// A commit that takes as long as this is worth gathering for.
+const SLOW_COMMIT: Duration = Duration::from_micros(150);
 
 /// Bytes after which a transaction takes nothing more, so that large states do not make small ones
 /// wait for long.
