@@ -110,8 +110,8 @@ enum Step<A: Actor> {
 /// The actor's task: one life after another, until it sleeps with nothing waiting.
 pub(super) async fn run<A: Actor>(slot: Arc<Slot<A>>) {
     loop {
-        let started = Box::pin(startup::start(&slot)).await;
-        let Ok((mut cell, mut state)) = started else {
+        // Taken apart at once: a binding for the whole would be a second place for it in the task.
+        let Ok((mut cell, mut state)) = Box::pin(startup::start(&slot)).await else {
             return;
         };
         let over = match cell.serve(&mut state).await {
