@@ -90,6 +90,11 @@ async fn the_actor_may_close_with_a_reason() {
     let mut client = server.connect(&counter("k", "/connect"), "rivet").await;
     client.opened().await;
     client.call(1, "disconnect", ("enough",)).await;
+    let answer = client.next().await;
+    assert!(
+        matches!(answer, ToClient::Response { id: 1, .. }),
+        "{answer:?}"
+    );
     assert_eq!(client.closed().await, (1000, "enough".into()));
 }
 
