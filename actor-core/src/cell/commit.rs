@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::persist;
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
     id::{ActorId, ConnId, Generation},
     storage::{Batch, Committed, Driver, Op, StorageError, keys},
 };
+
+/// How long storage may take to answer (P5).
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 type InFlight = Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>>;
 
@@ -226,7 +229,12 @@ impl Saving {
 
     fn launch(&mut self, batch: Batch) {
         let driver = Arc::clone(&self.driver);
-        self.in_flight = Some(Box::pin(async move { driver.commit(batch).await }));
+        self.in_flight = Some(Box::pin(async move {
+            // Should it happen all the same, the next life's higher generation fences it off (K6).
+            timeout(DEADLINE, driver.commit(batch))
+                .await
+                .unwrap_or_else(|_| Err(StorageError::Failed("no answer within 30 s".into())))
+        }));
     }
 
     /// Ready when the commit in flight is over; the one behind it is started.

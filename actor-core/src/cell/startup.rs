@@ -4,10 +4,13 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use super::{
-    commit::Saving,
+    commit::{DEADLINE, Saving},
     guard::{Fault, Guard},
     job::read_answer,
     live::Cell,
@@ -165,13 +168,18 @@ async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
             entries: parked.into_iter().map(entry).collect(),
         });
     }
-    match slot.host.driver.load(slot.about.id, keys::WAKE).await {
-        Ok(Some(loaded)) => Ok(loaded),
-        Ok(None) => Err(Failure {
+    let loading = slot.host.driver.load(slot.about.id, keys::WAKE);
+    match timeout(DEADLINE, loading).await {
+        Ok(Ok(Some(loaded))) => Ok(loaded),
+        Ok(Ok(None)) => Err(Failure {
             error: slot::gone(),
             is_final: true,
         }),
-        Err(error) => Err(storage_failed(&error).into()),
+        Ok(Err(error)) => Err(storage_failed(&error).into()),
+        Err(_) => {
+            let text = "the actor was not loaded within 30 s";
+            Err(ActorError::new("actor", "storage_failed", text).into())
+        }
     }
 }
 
