@@ -86,6 +86,7 @@
 //! | [`mod@actor`] | contexts, events, connections; the traits behind the macros |
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |
+//! | [`kv`] | an actor's own keys and values, beside its state |
 //! | [`storage`] | the driver trait, SQLite, memory |
 //! | [`protocol`], [`value`] | the wire, and values on it |
 //! | [`clock`] | time of day and randomness, to be replaced in tests |
@@ -126,7 +127,9 @@ pub mod connection;
 pub mod error;
 pub mod gateway;
 mod id;
+mod journal;
 mod key;
+pub mod kv;
 mod lifecycle;
 pub mod prelude;
 pub mod protocol;

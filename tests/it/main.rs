@@ -13,6 +13,7 @@ mod durability;
 mod faults;
 mod hardening;
 mod keys;
+mod kv;
 mod lifecycle;
 mod receivers;
 

@@ -14,6 +14,7 @@ use crate::{
     error::ActorError,
     id::{ActorId, ConnId, Generation},
     key::ActorKey,
+    kv::Kv,
     value::Value,
 };
 
@@ -118,6 +119,12 @@ impl<A: ActorType> Ctx<A> {
                 .broadcast_named(self.origin, name, &as_arguments(args)),
             Err(error) => tracing::error!(event = name, %error, "an event does not serialize"),
         }
+    }
+
+    /// The actor's own keys and values.
+    #[must_use]
+    pub fn kv(&self) -> Kv<'_> {
+        Kv::new(self)
     }
 
     /// Asks to sleep as soon as what runs now is over, whatever else would keep the actor awake.

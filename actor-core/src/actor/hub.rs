@@ -23,7 +23,9 @@ use crate::{
     config::ActorOptions,
     connection::{CloseFrame, Outbox},
     id::ConnId,
+    journal::{self, Journal, TooMuchPending},
     protocol::{self, Encoding},
+    storage::{Driver, Entry, Op, ScanRange, StorageError},
     value::Value,
 };
 
@@ -43,6 +45,8 @@ pub(crate) struct Hub<A: ActorType> {
     pub(crate) doorbell: Arc<dyn Doorbell<A>>,
     table: Mutex<Table<A>>,
     emissions: Mutex<Emissions<A>>,
+    /// Absent while nothing waits: most actors write nothing beside their state.
+    journal: Mutex<Option<Box<Journal>>>,
 }
 
 /// How handlers reach the cell.
@@ -52,6 +56,9 @@ pub(crate) trait Doorbell<A>: Send + Sync {
 
     /// Runs a short turn between others.
     fn turn(&self, turn: Turn<A>);
+
+    /// Where the actor's data is.
+    fn driver(&self) -> &Arc<dyn Driver>;
 }
 
 /// A short turn that only reads.
@@ -110,6 +117,7 @@ impl<A: ActorType> Hub<A> {
                 turn: Vec::new(),
                 beside: Vec::new(),
             }),
+            journal: Mutex::default(),
             emitted: AtomicBool::new(false),
             in_turn: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -164,6 +172,8 @@ impl<A: ActorType> Hub<A> {
         let mut emissions = self.emissions();
         emissions.turn = Vec::new();
         emissions.beside = Vec::new();
+        drop(emissions);
+        *self.journal() = None;
     }
 
     /// Whether something was emitted or touched since the last [`take`](Self::take).
@@ -179,6 +189,10 @@ impl<A: ActorType> Hub<A> {
         let mut out = mem::take(&mut emissions.beside);
         if turn_is_over {
             out.append(&mut emissions.turn);
+            drop(emissions);
+            if let Some(journal) = self.journal().as_deref_mut() {
+                journal.keep_turn();
+            }
         }
         out
     }
@@ -186,6 +200,100 @@ impl<A: ActorType> Hub<A> {
     /// Drops the outputs of an exclusive turn that failed.
     pub(crate) fn discard_turn(&self) {
         self.emissions().turn.clear();
+        if let Some(journal) = self.journal().as_deref_mut() {
+            journal.discard_turn();
+        }
+    }
+
+    /// Whether the next commit has more to say than the state.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.table().is_dirty() || self.journal().as_ref().is_some_and(|it| it.is_dirty())
+    }
+
+    /// Notes writes beside the state for the next commit, all of them or none (P3). Reads see them at
+    /// once.
+    pub(crate) fn write(&self, origin: Origin, ops: Vec<Op>) -> Result<(), TooMuchPending> {
+        if self.closed.load(Ordering::Acquire) {
+            tracing::warn!(actor = %self.about.address, "a write of a life that is over is dropped");
+            return Ok(());
+        }
+        let in_turn = self.effective(origin) == Origin::Turn;
+        self.journal().get_or_insert_default().write(in_turn, ops)?;
+        self.touch(origin);
+        Ok(())
+    }
+
+    /// What the commit of `version` takes of what was written beside the state.
+    pub(crate) fn take_written(&self, version: u64) -> Vec<Op> {
+        let mut journal = self.journal();
+        journal
+            .as_mut()
+            .map_or_else(Vec::new, |it| it.take(version))
+    }
+
+    /// Everything up to `version` is on disk.
+    pub(crate) fn settled(&self, version: u64) {
+        let mut journal = self.journal();
+        if journal.as_mut().is_some_and(|it| it.settled(version)) {
+            *journal = None;
+        }
+    }
+
+    /// A commit failed that will be tried again.
+    pub(crate) fn retake_written(&self) {
+        if let Some(journal) = self.journal().as_deref_mut() {
+            journal.retake();
+        }
+    }
+
+    /// The value of one of the actor's keys, as last written.
+    pub(crate) async fn fetch(&self, key: Vec<u8>) -> Result<Option<Bytes>, StorageError> {
+        let written = self.journal().as_ref().and_then(|it| it.look_up(&key));
+        if let Some(value) = written {
+            return Ok(value);
+        }
+        let mut end = key.clone();
+        end.push(0);
+        let range = ScanRange {
+            start: key,
+            end: Some(end),
+            limit: 1,
+            reverse: false,
+        };
+        let found = self.doorbell.driver().scan(self.about.id, range).await?;
+        Ok(found.into_iter().next().map(|it| it.value))
+    }
+
+    /// A stretch of the actor's keys, as last written.
+    pub(crate) async fn scan(&self, mut range: ScanRange) -> Result<Vec<Entry>, StorageError> {
+        let wanted = range.limit;
+        let written = self.journal().as_ref().map(|it| it.within(&range));
+        let Some(mut written) = written.filter(|it| !it.is_empty()) else {
+            return self.doorbell.driver().scan(self.about.id, range).await;
+        };
+        let mut found = Vec::new();
+        loop {
+            range.limit = wanted - found.len();
+            let page = self
+                .doorbell
+                .driver()
+                .scan(self.about.id, range.clone())
+                .await?;
+            let is_last = page.len() < range.limit;
+            if let Some(last) = page.last() {
+                if range.reverse {
+                    range.end = Some(last.key.clone());
+                } else {
+                    range.start.clone_from(&last.key);
+                    range.start.push(0);
+                }
+            }
+            found.extend(journal::overlay(page, is_last, range.reverse, &mut written));
+            found.truncate(wanted);
+            if is_last || found.len() == wanted {
+                return Ok(found);
+            }
+        }
     }
 
     pub(crate) fn conns(self: &Arc<Self>, origin: Origin) -> Vec<Conn<A>> {
@@ -267,6 +375,10 @@ impl<A: ActorType> Hub<A> {
                 },
             );
         }
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Option<Box<Journal>>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn emissions(&self) -> MutexGuard<'_, Emissions<A>> {

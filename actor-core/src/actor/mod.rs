@@ -7,6 +7,7 @@ mod conn;
 mod ctx;
 mod event;
 mod hub;
+mod ledger;
 mod reply;
 mod state;
 mod table;

@@ -192,6 +192,7 @@ impl Saving {
                 key: keys::connection(id),
             });
         }
+        batch.ops.extend(hub.take_written(self.version));
         self.snapshotted = self.version;
         self.state_changed = false;
         self.wanted = Wanted::No;
@@ -207,6 +208,7 @@ impl Saving {
             table.forget_row(id);
         }
         drop(table);
+        hub.retake_written();
         self.state_changed();
         self.wanted = Wanted::By(Instant::now() + interval);
     }

@@ -47,6 +47,7 @@ impl<A: Actor> Cell<A> {
         while let Poll::Ready(result) = self.saving.poll(cx) {
             match result {
                 Ok(committed) => {
+                    self.hub.settled(committed.version());
                     self.gate.open(&committed);
                     while let Some(held) = self.gate.next() {
                         self.deliver(held);
@@ -154,7 +155,7 @@ impl<A: Actor> Cell<A> {
         durability: Durability,
     ) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
-        if self.hub.table().is_dirty() && !self.saving.is_dirty() {
+        if self.hub.is_dirty() && !self.saving.is_dirty() {
             self.connections_changed();
         }
         let tag = self.tag(durability);

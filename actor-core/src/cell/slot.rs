@@ -24,6 +24,7 @@ use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     error::ActorError,
     id::ConnId,
+    storage::Driver,
 };
 
 /// One actor, asleep or awake.
@@ -213,6 +214,10 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
 
     fn turn(&self, turn: Turn<A>) {
         self.mailbox().push_turn(turn);
+    }
+
+    fn driver(&self) -> &Arc<dyn Driver> {
+        &self.host.driver
     }
 }
 

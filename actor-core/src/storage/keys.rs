@@ -8,6 +8,9 @@ pub(crate) const WAKE: &[u8] = &[1];
 const STATE: &[u8] = &[1, 1];
 const CONN: &[u8] = &[1, 2];
 
+/// What stands before the keys that the author chose.
+pub(crate) const KV: &[u8] = &[2];
+
 /// The actor's state.
 pub(crate) fn state() -> Vec<u8> {
     STATE.to_vec()
@@ -16,6 +19,19 @@ pub(crate) fn state() -> Vec<u8> {
 /// One hibernatable connection.
 pub(crate) fn connection(id: ConnId) -> Vec<u8> {
     [CONN, id.as_bytes()].concat()
+}
+
+/// A key that the author chose.
+pub(crate) fn kv(key: &[u8]) -> Vec<u8> {
+    [KV, key].concat()
+}
+
+/// The first key after all that begin with `prefix`, `None` when there is none.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|it| *it != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
 }
 
 /// What a key found under [`WAKE`] names.
@@ -50,5 +66,14 @@ mod tests {
         assert_eq!(read(&connection(id)), WakeKey::Connection(id));
         assert_eq!(read(&[9]), WakeKey::Unknown);
         assert!(state().starts_with(WAKE) && connection(id).starts_with(WAKE));
+        assert!(!kv(b"any").starts_with(WAKE));
+    }
+
+    #[test]
+    fn a_prefix_ends() {
+        assert_eq!(after_prefix(b"ab").unwrap(), b"ac");
+        assert_eq!(after_prefix(&[1, 255, 255]).unwrap(), [2]);
+        assert_eq!(after_prefix(&[255]), None);
+        assert_eq!(after_prefix(&[]), None);
     }
 }
