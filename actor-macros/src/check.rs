@@ -81,7 +81,8 @@ fn required_after_default(errors: &mut Errors, action: &Action) {
     }
 }
 
-/// `#[on_create] async fn create(&self)`, `#[on_wake] async fn wake(ctx: &TaskCtx<Self>)`
+/// `#[on_create] async fn create(&self)`, `#[on_wake] async fn wake(ctx: &TaskCtx<Self>)`,
+/// `#[run] async fn run(&self)`
 fn hook_receiver(errors: &mut Errors, hook: &Hook) {
     let (ident, name) = (&hook.method.ident, hook.kind.name());
     let free = hook.method.receiver == Receiver::Free;
@@ -90,6 +91,13 @@ fn hook_receiver(errors: &mut Errors, hook: &Hook) {
             errors.at(
                 ident,
                 format!("`#[{name}]` makes the actor, so it takes no `self`"),
+            );
+        }
+        HookKind::Run if !free => {
+            errors.at(
+                ident,
+                "`#[run]` goes on beside everything else, so it takes no `self`: \
+                 `ctx: &TaskCtx<Self>` reads and writes the state",
             );
         }
         HookKind::Wake if free => {

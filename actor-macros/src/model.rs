@@ -125,6 +125,7 @@ pub(crate) struct Hook {
 pub(crate) enum HookKind {
     Create,
     Wake,
+    Run,
     Sleep,
     Destroy,
     BeforeConnect,
@@ -133,9 +134,10 @@ pub(crate) enum HookKind {
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Create,
         Self::Wake,
+        Self::Run,
         Self::Sleep,
         Self::Destroy,
         Self::BeforeConnect,
@@ -148,6 +150,7 @@ impl HookKind {
         match self {
             Self::Create => "on_create",
             Self::Wake => "on_wake",
+            Self::Run => "run",
             Self::Sleep => "on_sleep",
             Self::Destroy => "on_destroy",
             Self::BeforeConnect => "on_before_connect",

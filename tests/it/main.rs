@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod background;
 mod connections;
 mod durability;
 mod faults;

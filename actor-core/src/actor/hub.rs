@@ -4,7 +4,7 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,6 +17,7 @@ use super::{
     event::Event,
     reply::About,
     table::Table,
+    work::{Background, Spawn},
 };
 use crate::{
     clock::{Clock, Entropy},
@@ -38,6 +39,8 @@ pub(crate) struct Hub<A: ActorType> {
     in_turn: AtomicBool,
     /// Whether the life is over.
     closed: AtomicBool,
+    /// Whether the life is about to end.
+    pub(super) stopping: AtomicBool,
     pub(crate) about: Arc<About>,
     pub(crate) options: Arc<ActorOptions>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -47,6 +50,7 @@ pub(crate) struct Hub<A: ActorType> {
     emissions: Mutex<Emissions<A>>,
     /// Absent while nothing waits: most actors write nothing beside their state.
     journal: Mutex<Option<Box<Journal>>>,
+    pub(super) background: OnceLock<Box<Background>>,
 }
 
 /// How handlers reach the cell.
@@ -75,6 +79,8 @@ pub(crate) enum Turn<A> {
 pub(crate) enum Origin {
     Turn,
     Beside,
+    /// As `Beside`, from the handler that may park.
+    Run,
 }
 
 /// Something a handler wants to happen outside the actor.
@@ -88,6 +94,7 @@ pub(crate) enum Output<A: ActorType> {
         conn: ConnId,
         close: CloseFrame,
     },
+    Spawn(Spawn),
     Sleep,
     Destroy,
 }
@@ -121,6 +128,8 @@ impl<A: ActorType> Hub<A> {
             emitted: AtomicBool::new(false),
             in_turn: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            background: OnceLock::new(),
         }
     }
 
@@ -131,7 +140,7 @@ impl<A: ActorType> Hub<A> {
     /// Puts an output on its way. A connection kept from an exclusive turn may emit later, so what
     /// counts is whether one runs now.
     pub(crate) fn emit(&self, origin: Origin, output: Output<A>) {
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             tracing::warn!(actor = %self.about.address, "an output of a life that is over is dropped");
             return;
         }
@@ -139,7 +148,7 @@ impl<A: ActorType> Hub<A> {
         let mut emissions = self.emissions();
         match origin {
             Origin::Turn => emissions.turn.push(output),
-            Origin::Beside => emissions.beside.push(output),
+            Origin::Beside | Origin::Run => emissions.beside.push(output),
         }
         drop(emissions);
         self.touch(origin);
@@ -148,7 +157,7 @@ impl<A: ActorType> Hub<A> {
     /// Tells the cell that the hub changed; during an exclusive turn it looks by itself.
     pub(crate) fn touch(&self, origin: Origin) {
         self.emitted.store(true, Ordering::Release);
-        if self.effective(origin) == Origin::Beside {
+        if self.effective(origin) != Origin::Turn {
             self.doorbell.ring();
         }
     }
@@ -166,14 +175,22 @@ impl<A: ActorType> Hub<A> {
         self.in_turn.store(runs, Ordering::Release);
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// The life is over: whoever kept a connection of it speaks to nobody.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let mut emissions = self.emissions();
-        emissions.turn = Vec::new();
-        emissions.beside = Vec::new();
+        let dropped = (
+            mem::take(&mut emissions.turn),
+            mem::take(&mut emissions.beside),
+        );
         drop(emissions);
         *self.journal() = None;
+        // Without the lock: what is among them may look at this hub when it is dropped.
+        drop(dropped);
     }
 
     /// Whether something was emitted or touched since the last [`take`](Self::take).

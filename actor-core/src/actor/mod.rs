@@ -12,6 +12,7 @@ mod reply;
 mod state;
 mod table;
 mod task;
+mod work;
 
 use std::{error::Error, time::Duration};
 
@@ -24,12 +25,14 @@ pub use self::{
     reply::{Reply, ReplySlot, WireReply},
     state::{Migrate, decode_state, encode_state},
     task::TaskCtx,
+    work::{KeepAwake, Timer, WorkOutcome},
 };
 pub(crate) use self::{
     conn::{Inner, Listener, LocalQueue, Transport},
     hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Table, TooManySubscriptions},
+    work::Spawn,
 };
 use crate::{
     config::{ActorOptions, Durability},
@@ -216,6 +219,8 @@ pub enum Receiver {
 pub enum Hook<A: ActorType> {
     /// After every start, before the first message.
     Wake(Reply<(), ActorError>),
+    /// Once the actor is ready, beside everything else.
+    Run(Reply<(), ActorError>),
     /// Before every sleep.
     Sleep(Reply<(), ActorError>),
     /// Before a destroyed actor's data goes.

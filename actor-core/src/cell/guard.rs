@@ -111,6 +111,13 @@ impl<F: Future> Future for Guard<F> {
     }
 }
 
+/// Runs work in the background to its end or its panic: how long it may take is for the one who
+/// spawned it.
+pub(super) async fn guard_work<T>(work: impl Future<Output = T>) -> Result<T, Fault> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.map_err(|payload| Fault::panicked(&*payload))
+}
+
 /// Runs a short turn, which cannot wait.
 pub(super) fn guard_now<T>(turn: impl FnOnce() -> T) -> Result<T, Fault> {
     std::panic::catch_unwind(AssertUnwindSafe(turn)).map_err(|payload| Fault::panicked(&*payload))

@@ -57,6 +57,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) saving: Saving,
     pub(super) gate: Gate<Held<A>>,
     pub(super) free: Option<JoinSet<FreeDone<A>>>,
+    /// Futures in the background, and the `run` handler.
+    pub(super) background: Option<JoinSet<()>>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -160,6 +162,7 @@ impl<A: Actor> Cell<A> {
             saving,
             gate: Gate::new(0),
             free: None,
+            background: None,
         }
     }
 
@@ -206,6 +209,10 @@ impl<A: Actor> Cell<A> {
     /// Tells the machine what happened and queues what it wants done.
     pub(super) fn tell(&mut self, event: Event) {
         let effect = self.machine.on(Instant::now(), event);
+        if let Some(Effect::RunStopHook(_)) = effect {
+            // Before the effect is performed, because that waits for the turn that runs now.
+            self.hub.begin_stop();
+        }
         self.effects.extend(effect);
     }
 
@@ -291,9 +298,10 @@ impl<A: Actor> Cell<A> {
         } else {
             None
         };
-        let mut news = mailbox.poll_any(cx).is_ready() || stop.is_some();
+        let rung = mailbox.poll_any(cx).is_ready();
         let free_waits = started && mailbox.has_free();
         drop(mailbox);
+        let mut news = stop.is_some();
         if let Some(stop) = stop {
             self.ask(stop);
         }
@@ -310,6 +318,10 @@ impl<A: Actor> Cell<A> {
             self.machine.busy();
             let job = lone.and_then(|msg| self.begin(msg));
             return Poll::Ready(job.map_or(Step::Look, Step::Run));
+        }
+        if rung {
+            // What rings the bell is no activity: only calls restart the idle time (B2).
+            return Poll::Ready(Step::Look);
         }
         self.rest(cx)
     }

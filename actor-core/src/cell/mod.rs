@@ -4,11 +4,13 @@
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
 //! - [`wire`]: what clients send, decoded into the actor's own types.
-//! - [`turns`]: handlers on the state. [`side`]: what goes on beside them.
+//! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
+//!   [`background`]: what was left to itself.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`connect`]: connections on their way in and out. [`persist`]: their stored form and the state's.
 
+mod background;
 mod commit;
 mod connect;
 mod gate;

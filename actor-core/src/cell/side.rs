@@ -36,7 +36,9 @@ impl<A: Actor> Cell<A> {
         if self.beside {
             self.poll_commit(cx);
             self.poll_free(cx);
-            self.beside = self.saving.is_in_flight() || self.free.is_some();
+            self.poll_background(cx);
+            self.beside =
+                self.saving.is_in_flight() || self.free.is_some() || self.background.is_some();
         }
         if self.hub.has_news() {
             self.drain_outputs(false, self.options().durability);
@@ -155,6 +157,7 @@ impl<A: Actor> Cell<A> {
         durability: Durability,
     ) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
+        self.count_work();
         if self.hub.is_dirty() && !self.saving.is_dirty() {
             self.connections_changed();
         }
@@ -166,6 +169,7 @@ impl<A: Actor> Cell<A> {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
+                Output::Spawn(it) => self.spawn_background(it),
                 Output::Sleep => self.ask(Stop::Sleep),
                 Output::Destroy => self.ask(Stop::Destroy),
             }

@@ -133,6 +133,9 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
         cell.saving.want_now();
     }
     cell.tell(Event::Started);
+    if cell.machine.is_started() {
+        cell.start_run();
+    }
     if slot.host.is_closing() {
         // Asked before there was anybody to ask.
         cell.ask(Stop::Shutdown);

@@ -47,9 +47,12 @@ impl<A: Actor> Cell<A> {
 
     /// Aborts what still runs and saves for the last time.
     pub(super) async fn finalize(&mut self, state: &A, why: Stop) {
-        if let Some(mut free) = self.free.take() {
-            free.shutdown().await;
+        if let Some(late) = self.machine.work.holds_up(why) {
+            let work: Vec<_> = self.machine.work.under_way().collect();
+            let actor = &self.slot.about.address;
+            tracing::warn!(%actor, ?work, "the grace is over, {late:?} is aborted (G3)");
         }
+        self.abort_beside().await;
         let told = slot::stopping();
         for job in mem::take(&mut self.jobs) {
             job.refuse(&told);
@@ -180,10 +183,7 @@ impl<A: Actor> Cell<A> {
     pub(super) async fn abandon(&mut self, broken: Broken) -> bool {
         let address = &self.slot.about.address;
         tracing::warn!(actor = %address, error = %broken.error, "reloading from the last commit");
-        if let Some(mut free) = self.free.take() {
-            // Waits, so that none of its writes reaches the next life.
-            free.shutdown().await;
-        }
+        self.abort_beside().await;
         for job in mem::take(&mut self.jobs) {
             job.refuse(&broken.error);
         }

@@ -51,6 +51,8 @@ pub(crate) enum Event {
     HookDone(Stop),
     /// Some work ended.
     WorkEnded,
+    /// Work that is counted elsewhere began or ended; whether any that keeps awake did.
+    WorkChanged { activity: bool },
     /// The last save is done, or has failed for good.
     Saved,
 }
@@ -94,6 +96,11 @@ impl Machine {
         self.phase == Phase::Started
     }
 
+    /// Whether work may still begin: also while it stops, up to its last save (G2).
+    pub(crate) fn takes_work(&self) -> bool {
+        matches!(self.phase, Phase::Started | Phase::Grace { .. })
+    }
+
     /// What keeps it awake, if anything (B1).
     pub(crate) fn may_sleep(&self) -> Result<(), StayAwake> {
         if !self.is_started() {
@@ -103,7 +110,7 @@ impl Machine {
             return Err(StayAwake::Never);
         }
         self.work
-            .busy_with()
+            .keeps_awake()
             .map_or(Ok(()), |it| Err(StayAwake::Busy(it)))
     }
 
@@ -153,6 +160,15 @@ impl Machine {
                 self.idle_since = self.may_sleep().is_ok().then_some(now);
                 None
             }
+            (Phase::Started, Event::WorkChanged { activity }) => {
+                if self.may_sleep().is_err() {
+                    self.idle_since = None;
+                } else if activity || self.idle_since.is_none() {
+                    // Work that keeps nobody awake does not restart the idle time either (B3).
+                    self.idle_since = Some(now);
+                }
+                None
+            }
             (Phase::Started, Event::Deadline) => {
                 let due = self.next_deadline().is_some_and(|it| it <= now);
                 if due && self.may_sleep().is_ok() {
@@ -181,7 +197,7 @@ impl Machine {
                     hook_done: true,
                     ..
                 },
-                Event::WorkEnded | Event::Quiet,
+                Event::WorkEnded | Event::WorkChanged { .. } | Event::Quiet,
             ) => self.finish_if_drained(why),
             (Phase::Grace { why, until, .. }, Event::Deadline) if until <= now => {
                 self.phase = Phase::Finalizing { why };
@@ -225,7 +241,7 @@ impl Machine {
     }
 
     fn finish_if_drained(&mut self, why: Stop) -> Option<Effect> {
-        if self.work.busy_with().is_some() {
+        if self.work.holds_up(why).is_some() {
             return None;
         }
         self.phase = Phase::Finalizing { why };
@@ -321,8 +337,45 @@ mod tests {
         );
     }
 
-    fn events() -> impl Strategy<Value = Vec<(u8, u64)>> {
-        prop::collection::vec((0..13_u8, 0..20_u64), 0..60)
+    #[test]
+    fn b3_work_that_keeps_nobody_awake_leaves_the_idle_time_alone() {
+        let t0 = Instant::now();
+        let mut machine = started(t0);
+        machine.on(t0, Event::Quiet);
+        machine.work.begin(WorkKind::WaitUntil);
+        machine.on(t0 + SLEEP / 2, Event::WorkChanged { activity: false });
+        assert_eq!(machine.next_deadline(), Some(t0 + SLEEP));
+        machine.work.begin(WorkKind::KeepAwake);
+        machine.on(t0 + SLEEP / 2, Event::WorkChanged { activity: true });
+        assert_eq!(machine.next_deadline(), None);
+        machine.work.end(WorkKind::KeepAwake);
+        machine.on(t0 + SLEEP, Event::WorkChanged { activity: true });
+        assert_eq!(machine.next_deadline(), Some(t0 + SLEEP * 2));
+    }
+
+    #[test]
+    fn b6_a_sleep_waits_for_run_and_a_destroy_cuts_through_it() {
+        let now = Instant::now();
+        for (why, waits) in [
+            (Stop::Sleep, true),
+            (Stop::Shutdown, true),
+            (Stop::Destroy, false),
+        ] {
+            let mut machine = started(now);
+            machine.work.begin(WorkKind::Run);
+            machine.on(now, Event::Asked(why));
+            let effect = machine.on(now, Event::HookDone(why));
+            assert_eq!(effect.is_none(), waits, "{why:?}");
+            if waits {
+                machine.work.end(WorkKind::Run);
+                let ended = machine.on(now, Event::WorkChanged { activity: true });
+                assert_eq!(ended, Some(Effect::Finalize(why)));
+            }
+        }
+    }
+
+    fn events() -> impl Strategy<Value = Vec<(u8, u64, usize)>> {
+        prop::collection::vec((0..15_u8, 0..20_u64, 0..WorkKind::ALL.len()), 0..60)
     }
 
     proptest! {
@@ -333,8 +386,9 @@ mod tests {
             let mut now = Instant::now();
             let mut machine = Machine::new(Some(SLEEP), GRACE);
             let (mut finalized, mut ended, mut destroys) = (0, 0, false);
-            for (step, seconds) in steps {
+            for (step, seconds, kind) in steps {
                 now += Duration::from_secs(seconds);
+                let kind = WorkKind::ALL[kind];
                 let was_started = machine.is_started();
                 let step_hook = seconds % 2 == 0;
                 let event = match step {
@@ -347,8 +401,13 @@ mod tests {
                     8 => Event::Asked(Stop::Destroy),
                     9 if step_hook => Event::HookDone(Stop::Destroy),
                     9 => Event::HookDone(Stop::Sleep),
-                    10 => { machine.work.begin(WorkKind::Free); continue }
-                    11 if machine.work.busy_with().is_some() => { machine.work.end(WorkKind::Free); Event::WorkEnded }
+                    10 => { machine.work.begin(kind); machine.busy(); continue }
+                    11 if machine.work.under_way().any(|it| it == kind) => { machine.work.end(kind); Event::WorkEnded }
+                    12 => { machine.work.begin(kind); Event::WorkChanged { activity: kind.keeps_awake() } }
+                    13 if machine.work.under_way().any(|it| it == kind) => {
+                        machine.work.end(kind);
+                        Event::WorkChanged { activity: kind.keeps_awake() }
+                    }
                     _ => Event::Saved,
                 };
                 let effect = machine.on(now, event);
@@ -359,13 +418,15 @@ mod tests {
                         prop_assert!(!(destroys && why != Stop::Destroy));
                         destroys |= why == Stop::Destroy;
                         if was_started && event == Event::Deadline {
-                            prop_assert!(machine.work.busy_with().is_none(), "slept on work");
+                            prop_assert!(machine.work.keeps_awake().is_none(), "slept on work");
                         }
                     }
                     Some(Effect::Finalize(why)) => {
                         finalized += 1;
                         prop_assert!(event != Event::HookDone(Stop::Sleep) || why != Stop::Destroy);
                         prop_assert_eq!(destroys, why == Stop::Destroy);
+                        let waits = machine.work.holds_up(why).is_some();
+                        prop_assert!(!waits || event == Event::Deadline, "finalized on work");
                     }
                     Some(Effect::End(_)) => { prop_assert_eq!(finalized, 1); ended += 1; }
                     None => {}

@@ -12,5 +12,5 @@ mod work;
 
 pub(crate) use self::{
     machine::{Effect, Event, Machine, Stop},
-    work::WorkKind,
+    work::{Work, WorkKind},
 };

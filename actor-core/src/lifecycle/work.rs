@@ -1,5 +1,7 @@
 //! What an actor is busy with, and what each kind of work keeps from happening.
 
+use super::Stop;
+
 /// A kind of work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WorkKind {
@@ -9,6 +11,16 @@ pub(crate) enum WorkKind {
     HttpCall,
     /// A connection on its way in or out: its hooks are running.
     Connecting,
+    /// The `run` handler.
+    Run,
+    /// The `run` handler while it waits in a queue, or for whatever it called parked.
+    ParkedRun,
+    /// A guard, or a future, that was to keep the actor awake.
+    KeepAwake,
+    /// A future that a stop is to wait for.
+    WaitUntil,
+    /// A timer that has not fired.
+    Timer,
 }
 
 /// Why an actor stays awake.
@@ -22,6 +34,17 @@ pub(crate) enum StayAwake {
     Busy(WorkKind),
 }
 
+/// What one kind of work keeps from happening. What still goes on at the deadline of a stop is
+/// aborted, whatever its kind (B4).
+struct Policy {
+    /// No idle sleep meanwhile (B1).
+    keeps_awake: bool,
+    /// A sleep, or a shutdown, waits for it (B6).
+    sleep_waits: bool,
+    /// A destroy waits for it (B6).
+    destroy_waits: bool,
+}
+
 /// How much of each kind there is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
@@ -29,32 +52,122 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 3] = [Self::Free, Self::HttpCall, Self::Connecting];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Free,
+        Self::HttpCall,
+        Self::Connecting,
+        Self::Run,
+        Self::ParkedRun,
+        Self::KeepAwake,
+        Self::WaitUntil,
+        Self::Timer,
+    ];
 
-    fn index(self) -> usize {
-        match self {
-            Self::Free => 0,
-            Self::HttpCall => 1,
-            Self::Connecting => 2,
+    /// What is counted where handlers get it, and not by the cell.
+    const BESIDE: [Self; 5] = [
+        Self::Run,
+        Self::ParkedRun,
+        Self::KeepAwake,
+        Self::WaitUntil,
+        Self::Timer,
+    ];
+
+    fn policy(self) -> Policy {
+        let (keeps_awake, sleep_waits, destroy_waits) = match self {
+            Self::Free | Self::HttpCall | Self::Connecting | Self::KeepAwake => (true, true, true),
+            Self::Run => (true, true, false),
+            Self::ParkedRun => (false, true, false),
+            Self::WaitUntil => (false, true, true),
+            Self::Timer => (false, false, false),
+        };
+        Policy {
+            keeps_awake,
+            sleep_waits,
+            destroy_waits,
+        }
+    }
+
+    /// Whether an actor stays awake for it.
+    pub(crate) fn keeps_awake(self) -> bool {
+        self.policy().keeps_awake
+    }
+
+    fn holds_up(self, stop: Stop) -> bool {
+        match stop {
+            Stop::Sleep | Stop::Shutdown => self.policy().sleep_waits,
+            Stop::Destroy => self.policy().destroy_waits,
         }
     }
 }
 
 impl Work {
     pub(crate) fn begin(&mut self, kind: WorkKind) {
-        self.counts[kind.index()] += 1;
+        self.counts[kind as usize] += 1;
     }
 
     pub(crate) fn end(&mut self, kind: WorkKind) {
-        let count = &mut self.counts[kind.index()];
+        let count = &mut self.counts[kind as usize];
         debug_assert!(0 < *count, "{kind:?} ended more often than it began");
         *count = count.saturating_sub(1);
     }
 
-    /// The first kind of work under way.
-    pub(crate) fn busy_with(&self) -> Option<WorkKind> {
+    /// Takes over how much there is of the kinds that are counted elsewhere.
+    pub(crate) fn count_beside(&mut self, beside: &Self) {
+        for kind in WorkKind::BESIDE {
+            self.counts[kind as usize] = beside.counts[kind as usize];
+        }
+    }
+
+    /// The first kind that keeps the actor awake.
+    pub(crate) fn keeps_awake(&self) -> Option<WorkKind> {
+        self.under_way().find(|it| it.keeps_awake())
+    }
+
+    /// The first kind that a stop waits for.
+    pub(crate) fn holds_up(&self, stop: Stop) -> Option<WorkKind> {
+        self.under_way().find(|it| it.holds_up(stop))
+    }
+
+    /// The kinds there are.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = WorkKind> {
         WorkKind::ALL
             .into_iter()
-            .find(|it| 0 < self.counts[it.index()])
+            .filter(|it| 0 < self.counts[*it as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B1, B3, B4, B6: the table of SEMANTICS, row by row.
+    #[test]
+    fn b4_each_kind_has_its_policy() {
+        let table = WorkKind::ALL.map(|it| {
+            let yes = |it: bool| if it { "yes" } else { "-" };
+            let (awake, sleep) = (yes(it.keeps_awake()), yes(it.holds_up(Stop::Sleep)));
+            assert_eq!(it.holds_up(Stop::Sleep), it.holds_up(Stop::Shutdown));
+            format!("{it:?} {awake} {sleep} {}", yes(it.holds_up(Stop::Destroy)))
+        });
+        assert_eq!(
+            table,
+            [
+                "Free yes yes yes",
+                "HttpCall yes yes yes",
+                "Connecting yes yes yes",
+                "Run yes yes -",
+                "ParkedRun - yes -",
+                "KeepAwake yes yes yes",
+                "WaitUntil - yes yes",
+                "Timer - - -",
+            ]
+        );
+    }
+
+    #[test]
+    fn kinds_are_numbered_as_listed() {
+        for (at, kind) in WorkKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at);
+        }
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
         let variant = variant(&hook.method);
         let kind = match hook.kind {
             HookKind::Wake => quote!(Wake),
+            HookKind::Run => quote!(Run),
             HookKind::Sleep => quote!(Sleep),
             HookKind::Destroy => quote!(Destroy),
             HookKind::BeforeConnect => quote!(BeforeConnect),

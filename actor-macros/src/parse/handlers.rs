@@ -75,7 +75,7 @@ fn role(errors: &mut Errors, method: &mut ImplItemFn) -> Option<Role> {
             .get_ident()
             .map(ToString::to_string)
             .unwrap_or_default();
-        name == "action" || name.starts_with("on_")
+        name == "action" || name == "run" || name.starts_with("on_")
     };
     let mut role = None;
     for attr in method.attrs.extract_if(.., is_ours) {

@@ -79,6 +79,7 @@ fn takes(kind: HookKind) -> String {
         HookKind::Connect | HookKind::Disconnect => {
             "`&Ctx<Self>` and then `&Conn<Self>`; each may be left out"
         }
+        HookKind::Run => "`&TaskCtx<Self>` or nothing",
         HookKind::Wake | HookKind::Sleep | HookKind::Destroy => "`&Ctx<Self>` or nothing",
     };
     format!("`#[{}]` takes {what}", kind.name())

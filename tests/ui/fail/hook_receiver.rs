@@ -15,6 +15,9 @@ impl Room {
 
     #[on_wake]
     async fn wake(ctx: &TaskCtx<Self>) {}
+
+    #[run]
+    async fn run(&self) {}
 }
 
 fn main() {}
