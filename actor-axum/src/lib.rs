@@ -70,7 +70,7 @@
 //! - [`Actor`] and [`ExistingActor`] give the app's own handlers typed handles; [`Error`] turns the
 //!   failures of their calls into responses.
 //! - [`serve()`] is [`axum::serve()`] that stops actors, sockets and listener in this order. It is not
-//!   needed for anything else.
+//!   needed for anything else. How a program is replaced without losing a client is in [`restart`].
 //! - [`TargetLayer`] is for clients that name an actor in headers.
 //!
 //! # Layers
@@ -107,9 +107,14 @@
 //! [merge]: axum::Router::merge
 //! [nest]: axum::Router::nest
 
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("docs/restart.md")]
+pub mod restart {}
+
 mod actors;
 mod cors;
 mod extract;
+mod handover;
 mod http;
 mod rejection;
 mod router;

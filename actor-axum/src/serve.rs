@@ -10,12 +10,13 @@ use std::{
 
 use actor_core::Registry;
 use axum::{Router, serve::ListenerExt as _};
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{
     net::TcpListener,
-    sync::oneshot,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
+
+use crate::handover::UntilBegun;
 
 /// Serves `app`, and stops the actors of `registry` with it.
 ///
@@ -48,6 +49,7 @@ pub fn serve(listener: TcpListener, app: Router, registry: Registry) -> Serve {
         registry,
         signal: pending(),
         deadline: DEADLINE,
+        hands_over: false,
     }
 }
 
@@ -59,6 +61,7 @@ pub struct Serve<F = Pending<()>> {
     registry: Registry,
     signal: F,
     deadline: Duration,
+    hands_over: bool,
 }
 
 impl<F> Serve<F> {
@@ -81,7 +84,24 @@ impl<F> Serve<F> {
             registry: self.registry,
             signal,
             deadline: self.deadline,
+            hands_over: self.hands_over,
         }
+    }
+
+    /// For a listener that outlives this process: one that a service manager opened and hands to
+    /// each process in turn (socket activation), or that the next process inherits.
+    ///
+    /// From the signal on no connection is taken any more: those that come wait in the kernel's
+    /// queue and are taken by the next process. So no client is refused while the program is
+    /// replaced; its socket is closed with `actor.stopping`, it comes again, and waits for as long as
+    /// the restart takes. Requests on connections that were taken before are still answered.
+    ///
+    /// Of a listener that nobody else holds, the kernel refuses what comes from then on, and
+    /// RivetKit's TypeScript client does not try again after that: leave this out. The whole story is
+    /// in [`restart`](crate::restart).
+    pub fn with_handover(mut self) -> Self {
+        self.hands_over = true;
+        self
     }
 
     /// How long stopping may take in all, after which the server returns whatever still runs.
@@ -124,30 +144,31 @@ where
             registry,
             signal,
             deadline,
+            hands_over,
         } = self;
+        let begun = signal.boxed().shared();
+        let listener = UntilBegun::new(listener, hands_over.then(|| begun.clone()));
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
         });
-        let (stopping, stops) = oneshot::channel();
+        let signalled = begun.clone();
         let stop = async move {
-            signal.await;
+            signalled.await;
             let until = Instant::now() + deadline;
-            // The server may be gone; then nobody waits for the deadline.
-            let _ = stopping.send(until);
             if timeout_at(until, registry.shutdown()).await.is_err() {
                 tracing::warn!(?deadline, "actors did not stop in time");
+            } else if hands_over {
+                sleep(LATE_REQUESTS).await;
             }
+        };
+        let overdue = async move {
+            begun.await;
+            sleep_until(Instant::now() + deadline).await;
         };
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, app).with_graceful_shutdown(stop);
-        let overdue = async {
-            match stops.await {
-                Ok(until) => sleep_until(until).await,
-                Err(_) => pending().await,
-            }
-        };
         tokio::select! {
             served = serving.into_future() => served,
             () = overdue => Ok(()),
@@ -161,8 +182,12 @@ impl<F> fmt::Debug for Serve<F> {
             .field("listener", &self.listener)
             .field("registry", &self.registry)
             .field("deadline", &self.deadline)
+            .field("hands_over", &self.hands_over)
             .finish_non_exhaustive()
     }
 }
 
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a connection that was taken just before the stop has to say what it wants: it is then told
+/// to come again, where a connection closed without a word would be given up by some clients.
+const LATE_REQUESTS: Duration = Duration::from_millis(100);

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { picture, startBrowser } from "./support/browser.mjs";
-import { newKey } from "./support/client.mjs";
-import { startChat } from "./support/server.mjs";
+import { clientOf, newKey } from "./support/client.mjs";
+import { pause, startChat, startSupervised } from "./support/server.mjs";
 
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
@@ -13,13 +13,13 @@ const server = await startChat();
 const browser = await startBrowser();
 
 /** Opens the page as `name` in `room`, in a browser profile of its own. */
-async function enter(name, room, options = {}) {
+async function enter(name, room, options = {}, { url } = server) {
 	const context = await browser.newContext({ ...DESKTOP, ...options });
 	const page = await context.newPage();
 	page.setDefaultTimeout(15_000);
 	page.faults = [];
 	page.on("pageerror", (error) => page.faults.push(error.message));
-	await page.goto(`${server.url}/#${room}`);
+	await page.goto(`${url}/#${room}`);
 	await page.fill("#name", name);
 	await page.press("#name", "Enter");
 	await connected(page);
@@ -162,5 +162,41 @@ test("on a phone everything is within reach", async () => {
 	await ann.locator("#members .member", { hasText: "ann" }).waitFor();
 	const wide = await ann.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 	assert.equal(wide, false, "the page scrolls sideways");
+	await leave(ann);
+});
+
+test("ten restarts under load: the page stays, and what was said is there once", async () => {
+	const supervised = await startSupervised("CHAT_SERVER");
+	const room = newKey("room");
+	const ann = await enter("ann", room, {}, supervised);
+	const bot = clientOf(supervised).chatRoom.getOrCreate([room]).connect({ name: "bot" });
+	const acknowledged = [];
+	let stopped = false;
+	const load = (async () => {
+		for (let n = 1; !stopped; n += 1) {
+			const text = `of the bot ${n}`;
+			await bot.say(text).then(() => acknowledged.push(text), () => {});
+			await pause(20);
+		}
+	})();
+	const said = [];
+	for (let round = 1; round <= 10; round += 1) {
+		said.push(`round ${round} begins`);
+		await say(ann, said.at(-1));
+		await supervised.order(round % 5 === 0 ? "kill" : "restart");
+		// The page waits longer each time a connection was short; a browser that is online again does not.
+		await ann.evaluate(() => dispatchEvent(new Event("online")));
+		await connected(ann);
+		await line(ann, said.at(-1)).waitFor();
+	}
+	stopped = true;
+	await load;
+	await line(ann, acknowledged.at(-1)).waitFor();
+	const shown = await lines(ann);
+	for (const text of said) assert.equal(shown.filter((it) => it === text).length, 1, text);
+	const kept = shown.filter((it) => acknowledged.includes(it));
+	assert.deepEqual(kept, acknowledged.slice(-kept.length), "an acknowledged line is missing");
+	assert.ok(bot.isConnected);
+	await bot.dispose();
 	await leave(ann);
 });

@@ -118,7 +118,7 @@ export class Room {
 		entry.tried = true;
 		entry.after = this.lines.at(-1)?.id ?? -1;
 		try {
-			await connection.call("send", entry.text);
+			await connection.call("say", entry.text);
 			this.#settle(entry);
 		} catch (error) {
 			// After a loss nobody knows whether it arrived: the history will tell.

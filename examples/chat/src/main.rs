@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The actor is in `room.rs`, the page under `page/`; here they become a server. `PORT` says where it
-//! listens (8080), `DATABASE` in which file rooms are kept (`./chat.db`).
+//! listens (8080), `DATABASE` in which file rooms are kept (`./chat.db`). Started by socket activation
+//! (`LISTEN_FDS`), it is replaced without any client being refused.
 
 mod page;
 mod room;
@@ -18,6 +19,7 @@ use std::{env, error::Error, path::Path};
 
 use actor_core::{Registry, storage::Sqlite};
 use axum::Router;
+use listenfd::ListenFd;
 use tokio::net::TcpListener;
 
 use self::room::ChatRoom;
@@ -40,15 +42,29 @@ fn app(registry: &Registry) -> Router {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
-    let port = env::var("PORT").map_or(Ok(8080), |it| it.parse())?;
     let database = env::var("DATABASE").unwrap_or_else(|_| "./chat.db".into());
 
     let registry = actors(Path::new(&database)).await?;
-    let listener = TcpListener::bind(("0.0.0.0", port)).await?;
+    let inherited = ListenFd::from_env().take_tcp_listener(0)?;
+    let is_inherited = inherited.is_some();
+    let listener = match inherited {
+        Some(it) => {
+            it.set_nonblocking(true)?;
+            TcpListener::from_std(it)?
+        }
+        None => {
+            let port = env::var("PORT").map_or(Ok(8080), |it| it.parse())?;
+            TcpListener::bind(("0.0.0.0", port)).await?
+        }
+    };
+    let port = listener.local_addr()?.port();
     tracing::info!(database, "open http://localhost:{port}");
-    actor_axum::serve(listener, app(&registry), registry)
-        .with_graceful_shutdown(stop())
-        .await?;
+    let mut server =
+        actor_axum::serve(listener, app(&registry), registry).with_graceful_shutdown(stop());
+    if is_inherited {
+        server = server.with_handover();
+    }
+    server.await?;
     Ok(())
 }
 

@@ -98,7 +98,7 @@ impl ChatRoom {
 
     /// Adds a line and tells everybody. Answers how many lines were said so far.
     #[action]
-    async fn send(&mut self, ctx: &Ctx<Self>, text: String) -> Result<u64, RoomError> {
+    async fn say(&mut self, ctx: &Ctx<Self>, text: String) -> Result<u64, RoomError> {
         if text.trim().is_empty() {
             return Err(RoomError::NoText);
         }

@@ -49,8 +49,8 @@ async fn members_hear_each_other() {
         ["Bob", "ann"]
     );
     bob.set_typing(true).await.unwrap();
-    assert_eq!(bob.send("hello".into()).await.unwrap(), 1);
-    assert_eq!(ann.send("hi".into()).await.unwrap(), 2);
+    assert_eq!(bob.say("hello".into()).await.unwrap(), 1);
+    assert_eq!(ann.say("hi".into()).await.unwrap(), 2);
     assert_eq!(
         heard(&mut ann),
         ["+ann", "+Bob", "Bob types: true", "Bob: hello", "ann: hi"]
@@ -68,9 +68,9 @@ async fn members_hear_each_other() {
 async fn a_room_sleeps_under_its_members() {
     let registry = in_memory().await;
     let mut ann = enter(&registry, "ann").await;
-    ann.send("before".into()).await.unwrap();
+    ann.say("before".into()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(ann.send("after".into()).await.unwrap(), 2);
+    assert_eq!(ann.say("after".into()).await.unwrap(), 2);
     assert_eq!(heard(&mut ann), ["+ann", "ann: before", "ann: after"]);
     assert_eq!(ann.members().await.unwrap().len(), 1);
 }
@@ -84,12 +84,12 @@ async fn names_and_texts_have_limits() {
         assert_eq!((error.code(), error.status()), (code, 400));
     }
     let ann = enter(&registry, &"ä".repeat(32)).await;
-    ann.send("ä".repeat(4_000)).await.unwrap();
+    ann.say("ä".repeat(4_000)).await.unwrap();
     for (text, code) in [
         (" \n".into(), "no_text"),
         ("x".repeat(4_001), "text_too_long"),
     ] {
-        let error = ann.send(text).await.unwrap_err().to_actor_error();
+        let error = ann.say(text).await.unwrap_err().to_actor_error();
         assert_eq!((error.group(), error.code()), ("user", code));
     }
 }
@@ -99,7 +99,7 @@ async fn history_comes_in_pages_and_has_an_end() {
     let registry = in_memory().await;
     let ann = enter(&registry, "ann").await;
     for i in 1..=520 {
-        ann.send(format!("line {i}")).await.unwrap();
+        ann.say(format!("line {i}")).await.unwrap();
     }
     let ids = |page: Vec<room::Line>| page.first().zip(page.last()).map(|(a, b)| (a.id, b.id));
     assert_eq!(ids(ann.history(None).await.unwrap()), Some((471, 520)));
@@ -115,7 +115,7 @@ async fn lines_outlive_the_process() {
     for said in 1..=2 {
         let registry = actors(&database).await.unwrap();
         let ann = enter(&registry, "ann").await;
-        assert_eq!(ann.send("again".into()).await.unwrap(), said);
+        assert_eq!(ann.say("again".into()).await.unwrap(), said);
         assert_eq!(ann.history(None).await.unwrap().len() as u64, said);
         assert_eq!(ann.members().await.unwrap().len(), 1);
         registry.shutdown().await;

@@ -130,6 +130,76 @@ export async function startFixtures(options = {}) {
 	return server.start();
 }
 
+/** A server behind a supervisor, which holds the listening socket while the server is replaced. */
+class Supervised {
+	#supervisor;
+	#starts = 0;
+	#log = "";
+
+	constructor(port, directory) {
+		this.port = port;
+		this.directory = directory;
+		this.url = `http://127.0.0.1:${port}`;
+	}
+
+	async start(binary) {
+		this.#supervisor = spawn(path.join(path.dirname(binary), "supervisor"), [binary], {
+			env: {
+				...process.env,
+				PORT: String(this.port),
+				FIXTURE_DATA_DIR: this.directory,
+				DATABASE: path.join(this.directory, "data.db"),
+			},
+			stdio: ["pipe", "pipe", "pipe"],
+		});
+		for (const stream of [this.#supervisor.stdout, this.#supervisor.stderr]) {
+			stream.setEncoding("utf8");
+			stream.on("data", (text) => {
+				this.#starts += text.split("\n").filter((line) => line === "started").length;
+				this.#log = (this.#log + text).slice(-KEPT_LOG_BYTES);
+			});
+		}
+		await this.#started(1);
+		return this;
+	}
+
+	/** Has the server replaced, by `restart` or by `kill`; returns once the next process runs. */
+	async order(order) {
+		const next = this.#starts + 1;
+		this.#supervisor.stdin.write(`${order}\n`);
+		await this.#started(next);
+	}
+
+	async #started(count) {
+		const deadline = Date.now() + STARTED_WITHIN_MS;
+		while (this.#starts < count) {
+			if (this.#supervisor.exitCode !== null) throw new Error(`the supervisor ended:\n${this.#log}`);
+			if (Date.now() > deadline) throw new Error(`the server was not replaced in time:\n${this.#log}`);
+			await pause(10);
+		}
+	}
+
+	async stop() {
+		const ended = new Promise((resolve) => this.#supervisor.once("exit", resolve));
+		if (this.#supervisor.exitCode !== null) return;
+		this.#supervisor.stdin.end();
+		const overdue = setTimeout(() => this.#supervisor.kill("SIGKILL"), STOPPED_WITHIN_MS);
+		await ended;
+		clearTimeout(overdue);
+	}
+}
+
+/** Starts the server in the environment variable `name` behind a supervisor, for the calling test file. */
+export async function startSupervised(name) {
+	const directory = await mkdtemp(path.join(os.tmpdir(), "actor-supervised-"));
+	const server = new Supervised(await freePort(), directory);
+	after(async () => {
+		await server.stop();
+		await rm(directory, { recursive: true, force: true });
+	});
+	return server.start(binaryFrom(name));
+}
+
 /** Starts the chat example for the calling test file, with its database in a private directory. */
 export async function startChat() {
 	const directory = await mkdtemp(path.join(os.tmpdir(), "actor-chat-"));
