@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "id", "key", "config"],
     &["protocol", "storage"],
     &["journal"],
-    &["lifecycle", "connection", "kv"],
+    &["lifecycle", "connection", "kv", "request"],
     &["actor"],
     &["cell"],
     &["registry"],

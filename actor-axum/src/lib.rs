@@ -79,8 +79,9 @@
 //! (a session, a user) is there in `#[on_before_connect]`, in `#[on_connect]` and in actions called
 //! by a single HTTP request, as `ctx.request()`. So authentication is written once, in tower.
 //!
-//! The URI that actors see is the one that reached the router: below a prefix that was nested, with
-//! `/gateway/..` and the client's parameters.
+//! The URI that actors see is absolute and their own: scheme and host as the client asked for them, the
+//! path behind what led to the actor, the query without the client's `rvt-` parameters. The URI that
+//! reached the app is there as [`OriginalUri`](axum::extract::OriginalUri) among the extensions.
 //!
 //! # WebSockets
 //!
@@ -93,11 +94,47 @@
 //! sleep. A client that does not read fills its own outbox and is closed with `ws.slow_reader`; one
 //! that sends faster than the actor works is held back by TCP.
 //!
+//! # Raw requests
+//!
+//! What is below `/gateway/../request/` goes to the actor's
+//! [`#[on_request]`](actor_core::guide::requests), with axum's own `Request` and response, streamed both
+//! ways. A whole [`Router`](axum::Router) fits into an actor:
+//!
+//! ```
+//! use actor_core::prelude::*;
+//! use axum::{Router, extract::{Path, Request}, response::Response, routing::get};
+//! use tower::ServiceExt as _;
+//!
+//! #[actor]
+//! #[derive(Default)]
+//! pub struct Site {
+//!     #[actor(transient)]
+//!     routes: Router,
+//! }
+//!
+//! #[actor]
+//! impl Site {
+//!     #[on_wake]
+//!     async fn wake(&mut self) {
+//!         self.routes = Router::new()
+//!             .route("/", get("hello"))
+//!             .route("/users/{id}", get(async |Path(id): Path<u32>| format!("user {id}")));
+//!     }
+//!
+//!     #[on_request]
+//!     async fn fetch(ctx: &TaskCtx<Self>, request: Request) -> Response {
+//!         let routes = ctx.read(|site| site.routes.clone()).await;
+//!         routes.oneshot(request).await.unwrap_or_else(|never| match never {})
+//!     }
+//! }
+//! ```
+//!
 //! # Limits
 //!
 //! A body or message of more than the actor's `max_incoming` bytes is refused with
-//! `message.incoming_too_long` before it is read to its end. axum's own limit on bodies does not
-//! apply to these routes.
+//! `message.incoming_too_long` before it is read to its end; that of a raw request has a
+//! [limit of its own](ActorRouter::max_request_body). axum's own limit on bodies does not apply to these
+//! routes, except where an actor's handler uses extractors that have it.
 //!
 //! # Features
 //!

@@ -87,6 +87,7 @@ pub struct ActorRouter {
     registry: Registry,
     cors: Cors,
     health: bool,
+    max_request_body: usize,
 }
 
 impl ActorRouter {
@@ -96,12 +97,21 @@ impl ActorRouter {
             registry,
             cors: Cors::default(),
             health: true,
+            max_request_body: MAX_REQUEST_BODY,
         }
     }
 
     /// Which pages of other origins may use the routes. Default: [`Cors::any`].
     pub fn cors(mut self, cors: Cors) -> Self {
         self.cors = cors;
+        self
+    }
+
+    /// Most bytes of a raw request's body; an actor's `#[on_request]` finds it broken off there, and one
+    /// that announces more is refused with status 413 and `guard.invalid_request_body`. Responses have
+    /// no limit, because they are never held in whole. Default: 20 MiB.
+    pub fn max_request_body(mut self, bytes: usize) -> Self {
+        self.max_request_body = bytes;
         self
     }
 
@@ -144,6 +154,7 @@ impl ActorRouter {
         Arc::new(Door {
             gateway,
             cors: self.cors,
+            max_request_body: self.max_request_body,
             rays,
         })
     }
@@ -163,6 +174,7 @@ impl fmt::Debug for ActorRouter {
 pub(crate) struct Door {
     pub(crate) gateway: Gateway,
     pub(crate) cors: Cors,
+    pub(crate) max_request_body: usize,
     pub(crate) rays: Rays,
 }
 
@@ -201,7 +213,7 @@ impl Door {
         if ws::is_upgrade(&parts) {
             return ws::upgrade(&self, parts, route, ray);
         }
-        let mut response = calls::call(&self.gateway, parts, body, route, ray).await;
+        let mut response = calls::call(&self, parts, body, route, ray).await;
         self.cors.mark_gateway(origin, &mut response);
         response
     }
@@ -237,6 +249,9 @@ pub(crate) fn no_route(path: &str) -> ActorError {
         .with_status(404)
         .public()
 }
+
+/// See [`ActorRouter::max_request_body`].
+const MAX_REQUEST_BODY: usize = 20 * 1024 * 1024;
 
 /// Names for requests: the client's own, or new ones.
 #[derive(Debug)]

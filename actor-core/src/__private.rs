@@ -10,6 +10,7 @@
 
 use std::marker::PhantomData;
 pub use std::{
+    boxed::Box,
     convert::{From, Infallible},
     default::Default,
     ops::Deref,
@@ -22,6 +23,7 @@ pub use std::{
     vec::Vec,
 };
 
+use crate::request::IntoResponse;
 pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 
 pub use crate::{
@@ -33,6 +35,7 @@ pub use crate::{
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Handled},
     protocol::Args,
+    request::{Request, Response},
     value::{Value, ValueError},
 };
 
@@ -149,6 +152,74 @@ pub fn reply_result<T: Wire, E: IntoActorError>(reply: &mut Reply<T, E>, value: 
 /// Answers a hook.
 pub fn reply_hook<T, O: HookOutcome<T>>(reply: &mut Reply<T, ActorError>, value: O) {
     reply.fill_hook(value.into_outcome());
+}
+
+/// The request as the type that a handler names.
+pub fn request<T: Asked>(request: &mut Option<(Box<Request>,)>) -> T {
+    T::of(*args(request).0)
+}
+
+/// `Self` is the request; there is no other choice.
+#[diagnostic::on_unimplemented(
+    message = "this handler is given a `Request`, not a `{Self}`",
+    note = "that is `actor_core::request::Request`, or `axum::extract::Request`, by value"
+)]
+pub trait Asked {
+    fn of(request: Request) -> Self;
+}
+
+impl Asked for Request {
+    fn of(request: Request) -> Self {
+        request
+    }
+}
+
+/// What a raw request is answered with.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no answer to a raw request",
+    note = "give back what implements `IntoResponse`, or a `Result` of it whose error derives `actor_core::ActionError`"
+)]
+pub trait Respond: IntoResponse {}
+
+#[diagnostic::do_not_recommend]
+impl<T: IntoResponse> Respond for T {}
+
+/// What a handler of raw requests gave back, whose type may have no name. A `Result` whose error is an
+/// actor's is told apart from other answers by its method being an inherent one, which goes before the
+/// trait's.
+pub struct Answered<T>(pub T);
+
+impl<T: Respond, E: IntoActorError> Answered<Result<T, E>> {
+    pub fn answer(self) -> Result<Response, ActorError> {
+        match self.0 {
+            Ok(value) => Ok(value.into_response()),
+            Err(error) => Err(error.to_actor_error()),
+        }
+    }
+}
+
+/// See [`Answered`].
+pub trait OtherAnswer<T> {
+    fn answer(self) -> Result<Response, ActorError>
+    where
+        T: Respond;
+}
+
+impl<T> OtherAnswer<T> for Answered<T> {
+    fn answer(self) -> Result<Response, ActorError>
+    where
+        T: Respond,
+    {
+        Ok(self.0.into_response())
+    }
+}
+
+/// Answers a raw request.
+pub fn reply_request(
+    reply: &mut Reply<Box<Response>, ActorError>,
+    answer: Result<Response, ActorError>,
+) {
+    reply.fill_hook(answer.map(Box::new));
 }
 
 /// What `on_create` made.

@@ -84,6 +84,7 @@
 //! | [`registry`] | declares actor types, hosts actors, stops them |
 //! | [`gateway`] | handles and connections; what a server in front of actors calls |
 //! | [`mod@actor`] | contexts, events, connections; the traits behind the macros |
+//! | [`mod@request`] | axum's requests and responses, for `#[on_request]` |
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |
 //! | [`kv`] | an actor's own keys and values, beside its state |
@@ -93,7 +94,7 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [storage](guide::storage), [without macros](guide::by_hand). The options of each macro stand with
+//! [requests](guide::requests), [storage](guide::storage), [without macros](guide::by_hand). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
 //!
@@ -134,6 +135,7 @@ mod lifecycle;
 pub mod prelude;
 pub mod protocol;
 pub mod registry;
+pub mod request;
 pub mod storage;
 pub mod value;
 
@@ -182,6 +184,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/errors.md")]
     pub mod errors {}
+
+    #[doc = include_str!("docs/requests.md")]
+    pub mod requests {}
 
     #[doc = include_str!("docs/storage.md")]
     pub mod storage {}

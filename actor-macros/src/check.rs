@@ -56,7 +56,7 @@ fn migration_without_version(errors: &mut Errors, state: &State) {
 /// `#[action] async fn connect(&self) {}`, `#[action] async fn send__(&self) {}` beside `send`
 fn hides_the_handle(errors: &mut Errors, action: &Action) {
     let ident = &action.method.ident;
-    if ["id", "key", "connect", "call", "resolve"]
+    if ["id", "key", "connect", "call", "fetch", "resolve"]
         .iter()
         .any(|it| ident == it)
     {

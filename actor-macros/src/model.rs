@@ -114,7 +114,7 @@ pub(crate) enum ArgDefault {
 pub(crate) struct Hook {
     pub(crate) kind: HookKind,
     pub(crate) method: Method,
-    /// Type of the input or the params, or the one behind the `&` of the connection, if the hook takes
+    /// Type of the input, the params or the request, or the one behind the `&` of the connection, if the hook takes
     /// it.
     pub(crate) subject: Option<Type>,
     /// The attribute, for errors.
@@ -131,10 +131,11 @@ pub(crate) enum HookKind {
     BeforeConnect,
     Connect,
     Disconnect,
+    Request,
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Create,
         Self::Wake,
         Self::Run,
@@ -143,6 +144,7 @@ impl HookKind {
         Self::BeforeConnect,
         Self::Connect,
         Self::Disconnect,
+        Self::Request,
     ];
 
     /// The attribute.
@@ -156,6 +158,7 @@ impl HookKind {
             Self::BeforeConnect => "on_before_connect",
             Self::Connect => "on_connect",
             Self::Disconnect => "on_disconnect",
+            Self::Request => "on_request",
         }
     }
 
@@ -164,9 +167,9 @@ impl HookKind {
         matches!(self, Self::Connect | Self::Disconnect)
     }
 
-    /// Whether it is given a value: the input or the params.
+    /// Whether it is given a value: the input, the params or the request.
     pub(crate) fn has_value(self) -> bool {
-        matches!(self, Self::Create | Self::BeforeConnect)
+        matches!(self, Self::Create | Self::BeforeConnect | Self::Request)
     }
 }
 

@@ -55,6 +55,13 @@ impl Room {
     #[on_before_connect]
     async fn admit(&self, _params: ::actor_core::Value) {}
 
+    #[on_request]
+    async fn fetch(
+        &self,
+        _request: ::actor_core::request::Request,
+    ) -> impl ::actor_core::request::IntoResponse {
+    }
+
     #[on_connect]
     async fn joined(_conn: &::actor_core::Conn<Self>) {}
 

@@ -17,6 +17,7 @@ mod keys;
 mod kv;
 mod lifecycle;
 mod receivers;
+mod requests;
 
 use actor_core::{
     Registry,

@@ -64,7 +64,7 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ActorError> {
 
 /// Reads on for a moment and forgets what comes: a client that is still sending when the connection
 /// goes would not see the answer.
-async fn skip(mut body: Body) {
+pub(super) async fn skip(mut body: Body) {
     let all = async {
         let mut left = SKIPPED_BYTES;
         while let Ok(Some(piece)) = next(&mut body).await {

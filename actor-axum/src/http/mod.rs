@@ -3,6 +3,7 @@
 mod action;
 mod answer;
 mod body;
+mod raw;
 
 use actor_core::{
     ActorError, Value,
@@ -13,24 +14,29 @@ use actor_core::{
     },
 };
 use axum::{body::Body, response::Response};
-use http::{Method, StatusCode, request::Parts};
+use http::{Method, request::Parts};
 
 pub(crate) use self::{answer::gateway_error, body::read as read_body};
-use crate::router::Ray;
+use crate::router::{Door, Ray};
 
 /// Answers a request for an actor.
 pub(crate) async fn call(
-    gateway: &Gateway,
-    parts: Parts,
+    door: &Door,
+    mut parts: Parts,
     body: Body,
     route: Result<Route, ActorError>,
     ray: Ray,
 ) -> Response {
-    let (route, actor) = match find(gateway, route).await {
+    let (route, actor) = match find(&door.gateway, route).await {
         Ok(found) => found,
         Err(error) => return answer::with_ray(answer::gateway_error(&error), ray),
     };
-    let response = endpoint(gateway, &actor, &route.path, parts, body).await;
+    parts.uri = route.url(&parts);
+    let response = if route.raw_path().is_some() {
+        raw::fetch(door, &actor, parts, body).await
+    } else {
+        endpoint(&door.gateway, &actor, &route.path, parts, body).await
+    };
     answer::with_ray(answer::with_actor(response, &actor), ray)
 }
 
@@ -78,10 +84,6 @@ async fn endpoint(
             u8::from(actor.is_awake()),
             actor.generation(),
         )),
-        // No actor has a handler of its own for raw requests.
-        _ if path == "/request" || path.starts_with("/request/") => {
-            answer::empty(StatusCode::NOT_FOUND)
-        }
         _ => {
             let encoding = encoding(&parts);
             let error = match path.strip_prefix("/queue/") {

@@ -86,7 +86,7 @@ pub(super) async fn open(
 
 async fn connect(
     door: &Door,
-    parts: Parts,
+    mut parts: Parts,
     route: Result<Route, ActorError>,
     ray: &Ray,
 ) -> Result<Socket, Refused> {
@@ -108,6 +108,7 @@ async fn connect(
             return Err(Refused { frame: None, close });
         }
     }
+    parts.uri = route.url(&parts);
     let request = ConnectRequest {
         encoding,
         params: offered.conn_params.unwrap_or(Value::Undefined),

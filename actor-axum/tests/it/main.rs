@@ -14,6 +14,7 @@ mod gateway;
 mod http2;
 mod limits;
 mod nesting;
+mod raw;
 mod shutdown;
 mod support;
 mod target;

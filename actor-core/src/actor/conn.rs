@@ -16,6 +16,7 @@ use crate::{
     connection::{CloseFrame, Outbox},
     id::ConnId,
     protocol,
+    request::Exchange,
     value::Value,
 };
 
@@ -72,6 +73,8 @@ pub(crate) enum Transport {
     Socket,
     /// One HTTP call: gone with its answer (C4).
     Http,
+    /// One raw HTTP request: gone once its response has been sent (C4).
+    Request,
     /// A connection from inside the process: hibernatable too.
     Local,
 }
@@ -80,7 +83,7 @@ impl Transport {
     pub(crate) fn is_hibernatable(self) -> bool {
         match self {
             Self::Socket | Self::Local => true,
-            Self::Http => false,
+            Self::Http | Self::Request => false,
         }
     }
 }
@@ -89,6 +92,8 @@ impl Transport {
 pub(crate) enum Listener<A: ActorType> {
     Wire(Arc<Outbox>),
     Local(Arc<LocalQueue<A>>),
+    /// Hears no events, and is there until its response has been sent.
+    Request(Arc<Exchange>),
     Nobody,
 }
 
@@ -97,6 +102,7 @@ impl<A: ActorType> Clone for Listener<A> {
         match self {
             Self::Wire(outbox) => Self::Wire(Arc::clone(outbox)),
             Self::Local(queue) => Self::Local(Arc::clone(queue)),
+            Self::Request(exchange) => Self::Request(Arc::clone(exchange)),
             Self::Nobody => Self::Nobody,
         }
     }
@@ -107,6 +113,7 @@ impl<A: ActorType> Listener<A> {
         match self {
             Self::Wire(outbox) => outbox.close(frame),
             Self::Local(queue) => queue.close(),
+            Self::Request(exchange) => exchange.cut(),
             Self::Nobody => {}
         }
     }
@@ -186,7 +193,7 @@ impl<A: ActorType> Conn<A> {
     }
 
     /// Whether the connection outlives a sleep: sockets and connections from inside the process do,
-    /// single HTTP calls do not.
+    /// single HTTP calls and raw requests do not.
     #[must_use]
     pub fn is_hibernatable(&self) -> bool {
         self.inner.transport.is_hibernatable()
@@ -216,7 +223,7 @@ impl<A: ActorType> Conn<A> {
                     event: Some(Arc::new(event)),
                 },
             ),
-            Listener::Nobody => {}
+            Listener::Request(_) | Listener::Nobody => {}
         }
     }
 

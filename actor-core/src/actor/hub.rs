@@ -355,7 +355,7 @@ impl<A: ActorType> Hub<A> {
                 .all()
                 .filter_map(|it| match &it.listener {
                     Listener::Local(queue) => Some(Arc::clone(queue)),
-                    Listener::Wire(_) | Listener::Nobody => None,
+                    Listener::Wire(_) | Listener::Request(_) | Listener::Nobody => None,
                 })
                 .collect();
             (subscribed(&table, name), local)
@@ -410,7 +410,7 @@ fn subscribed<A: ActorType>(table: &Table<A>, name: &str) -> Vec<Arc<Outbox>> {
         .subscribers(name)
         .filter_map(|it| match &it.listener {
             Listener::Wire(outbox) => Some(Arc::clone(outbox)),
-            Listener::Local(_) | Listener::Nobody => None,
+            Listener::Local(_) | Listener::Request(_) | Listener::Nobody => None,
         })
         .collect()
 }

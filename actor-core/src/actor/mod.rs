@@ -38,6 +38,7 @@ use crate::{
     config::{ActorOptions, Durability},
     error::ActorError,
     protocol::Args,
+    request::{Request, Response},
 };
 
 /// What an actor is: its types, options and stored form. `#[actor]` on the struct writes this.
@@ -231,6 +232,8 @@ pub enum Hook<A: ActorType> {
     Connect(Conn<A>, Reply<(), ActorError>),
     /// Once a connection is no longer listed.
     Disconnect(Conn<A>, Reply<(), ActorError>),
+    /// A raw HTTP request.
+    Request(Box<Request>, Reply<Box<Response>, ActorError>),
 }
 
 /// Why an actor's state could not be written or read.

@@ -9,7 +9,10 @@ use super::{
     live::{Cell, Held},
 };
 use crate::{
-    actor::{Actor, Hook, Inner, Listener, Reply, ReplySlot as _, TooManySubscriptions},
+    actor::{
+        Actor, Hook, Inner, Listener, Reply, ReplySlot as _, TooManySubscriptions, Transport,
+        aborted,
+    },
     connection::CloseFrame,
     error::ActorError,
     id::ConnId,
@@ -52,6 +55,9 @@ impl<A: Actor> Cell<A> {
         inner.request.clone_from(&opening.request);
         let inner = Arc::new(inner);
         self.hub.table().insert(Arc::clone(&inner));
+        if inner.transport == Transport::Request {
+            self.machine.work.begin(WorkKind::Request);
+        }
         let (to, answer) = oneshot::channel();
         let hook = Hook::Connect(lend(&self.hub, &inner, "on_connect"), Reply::caller(to));
         match A::hook(hook) {
@@ -100,6 +106,16 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
+            OpenDone::Request(call) => {
+                let mut job = Job::call(call, Some(Arc::clone(inner)));
+                job.request.clone_from(&inner.request);
+                if has_left(&inner.listener) {
+                    self.disconnect(inner.id, None);
+                    job.refuse(&aborted());
+                } else {
+                    self.jobs.push_back(job);
+                }
+            }
         }
     }
 
@@ -109,9 +125,13 @@ impl<A: Actor> Cell<A> {
         self.tell(Event::WorkEnded);
     }
 
-    /// Takes a connection off the list that never was open.
-    pub(super) fn unlist(&mut self, conn: &Arc<Inner<A>>) {
-        self.hub.table().remove(conn.id);
+    /// Takes a connection off the list, if it is on it.
+    pub(super) fn unlist(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
+        let conn = self.hub.table().remove(id)?;
+        if conn.transport == Transport::Request {
+            self.machine.work.end(WorkKind::Request);
+        }
+        Some(conn)
     }
 
     /// The call of a single HTTP request is answered: its connection goes (C4).
@@ -123,7 +143,7 @@ impl<A: Actor> Cell<A> {
     /// Takes a connection off the list, closes its socket with `close`, runs `on_disconnect`. Only
     /// the first time.
     pub(super) fn disconnect(&mut self, id: ConnId, close: Option<CloseFrame>) {
-        let Some(conn) = self.hub.table().remove(id) else {
+        let Some(conn) = self.unlist(id) else {
             return;
         };
         if conn.transport.is_hibernatable() {
@@ -192,6 +212,7 @@ fn has_left<A: Actor>(listener: &Listener<A>) -> bool {
     match listener {
         Listener::Wire(outbox) => !outbox.is_open(),
         Listener::Local(queue) => !queue.is_open(),
+        Listener::Request(exchange) => exchange.is_over(),
         Listener::Nobody => false,
     }
 }

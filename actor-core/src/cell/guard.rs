@@ -32,8 +32,8 @@ impl Fault {
         Self::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
     }
 
-    /// As the caller of an action is told.
-    pub(super) fn of_action(&self, name: &str) -> ActorError {
+    /// As the caller of an action is told, or who sent a raw request.
+    pub(super) fn of_call(&self, name: &str) -> ActorError {
         match self {
             Self::Panicked(text) => panicked(name, text),
             Self::Broken(error) => error.clone(),

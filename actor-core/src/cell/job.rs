@@ -73,8 +73,9 @@ impl<A: Actor> Job<A> {
         A::HANDLERS[A::handler(&self.call)].receiver
     }
 
-    pub(super) fn is_action(&self) -> bool {
-        A::handler(&self.call) < A::ACTIONS
+    /// Whether somebody outside waits for what the handler itself answers.
+    pub(super) fn has_caller(&self) -> bool {
+        matches!(self.then, Then::Reply | Then::HttpDone(_))
     }
 
     pub(super) fn ctx(&self, hub: &Arc<Hub<A>>, origin: Origin) -> Ctx<A> {
@@ -114,6 +115,8 @@ pub(crate) enum OpenDone<A: Actor> {
     Tell(oneshot::Sender<Result<(), ActorError>>),
     /// The one call it was opened for runs.
     Call(Result<A::Call, (WireReply, ActorError)>),
+    /// The raw request that it is runs.
+    Request(A::Call),
 }
 
 impl<A: Actor> OpenDone<A> {
@@ -123,7 +126,7 @@ impl<A: Actor> OpenDone<A> {
                 // The client may have gone already.
                 let _ = to.send(Err(error.clone()));
             }
-            Self::Call(Ok(mut call)) => {
+            Self::Call(Ok(mut call)) | Self::Request(mut call) => {
                 let reply = A::reply(&mut call);
                 reply.fail(error.clone());
                 reply.release();

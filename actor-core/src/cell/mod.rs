@@ -3,7 +3,7 @@
 //! - [`host`]: what cells share.
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
-//! - [`wire`]: what clients send, decoded into the actor's own types.
+//! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
 //! - [`guard`]: the only place where user code may panic or time out.
@@ -20,6 +20,7 @@ mod job;
 mod live;
 mod mailbox;
 mod persist;
+mod request;
 mod side;
 mod slot;
 mod startup;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
+    request::Asked,
     slot::{Slot, gone, stopping},
     wire::{AnySlot, OpenSocket, WireCall},
 };

@@ -262,7 +262,7 @@ impl<A: Actor> Cell<A> {
                 match read_answer(&mut answer) {
                     Ok(()) => self.opened(*opening, &conn),
                     Err(error) => {
-                        self.unlist(&conn);
+                        self.unlist(conn.id);
                         self.refuse_opening(*opening, &error);
                     }
                 }
@@ -289,8 +289,8 @@ impl<A: Actor> Cell<A> {
     pub(super) fn fault(&mut self, job: Job<A>, fault: &Fault) {
         use super::job::Then;
         let name = A::HANDLERS[A::handler(&job.call)].name;
-        let error = if job.is_action() {
-            fault.of_action(name)
+        let error = if job.has_caller() {
+            fault.of_call(name)
         } else {
             fault.of_hook(name)
         };
@@ -304,8 +304,8 @@ impl<A: Actor> Cell<A> {
             }
             Then::Admit(..) => Some(WorkKind::Connecting),
             Then::Opened(_, conn, _) => {
-                let conn = Arc::clone(conn);
-                self.unlist(&conn);
+                let id = conn.id;
+                self.unlist(id);
                 Some(WorkKind::Connecting)
             }
             Then::Closed(conn, _) => {

@@ -13,7 +13,7 @@ use super::{
     startup::refuse,
 };
 use crate::{
-    actor::{Actor, Hook, Reply},
+    actor::{Actor, Hook, Listener, Reply},
     connection::CloseFrame,
     error::ActorError,
     lifecycle::{Event, Stop},
@@ -153,6 +153,12 @@ impl<A: Actor> Cell<A> {
     /// Closes the hub and hands back to the slot what is not this life's.
     fn end_life(&mut self) {
         self.hub.close();
+        // The connections of raw requests end with the life, and so does what they still send.
+        for conn in self.hub.table().all() {
+            if let Listener::Request(exchange) = &conn.listener {
+                exchange.cut();
+            }
+        }
         if !self.stores() {
             self.park();
         }

@@ -8,6 +8,7 @@ use tokio::sync::{futures::Notified, oneshot};
 use super::{
     job::{HttpCall, OpenDone, Opening},
     mailbox::{Msg, Phase, Refused},
+    request::{Asked, Underway},
     slot::Slot,
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     id::ConnId,
     lifecycle::Stop,
     protocol::{Args, Encoding, ToServer},
+    request::Request,
     value::Value,
 };
 
@@ -31,6 +33,9 @@ pub(crate) trait AnySlot: Send + Sync {
 
     /// Calls an action by a single HTTP request.
     fn http(self: Arc<Self>, call: WireCall) -> Result<oneshot::Receiver<HttpAnswer>, ActorError>;
+
+    /// Hands over a raw HTTP request.
+    fn request(self: Arc<Self>, params: Value, request: Request) -> Result<Underway, ActorError>;
 
     /// Opens a connection for a socket.
     fn open(
@@ -119,6 +124,13 @@ impl<A: Actor> AnySlot for Slot<A> {
         self.send(Msg::Http(Box::new(HttpCall { opening })))
             .map_err(|it| self.refusal(&it))?;
         Ok(answer)
+    }
+
+    fn request(self: Arc<Self>, params: Value, request: Request) -> Result<Underway, ActorError> {
+        let id = ConnId::new(&*self.host.entropy);
+        let asked = Asked::<A>::new(id, decode_params::<A>(params)?, request)?;
+        self.send(asked.msg).map_err(|it| self.refusal(&it))?;
+        Ok(asked.underway)
     }
 
     fn open(

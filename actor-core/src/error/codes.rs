@@ -13,6 +13,7 @@ pub fn is_public(group: &str, code: &str) -> bool {
             code,
             "not_found"
                 | "action_not_found"
+                | "request_not_defined"
                 | "method_not_allowed"
                 | "action_timed_out"
                 | "aborted"
@@ -30,7 +31,7 @@ pub fn is_public(group: &str, code: &str) -> bool {
 pub fn status(group: &str, code: &str) -> u16 {
     match (group, code) {
         ("auth", "forbidden") => 403,
-        ("actor", "not_found" | "action_not_found") => 404,
+        ("actor", "not_found" | "action_not_found" | "request_not_defined") => 404,
         ("actor", "method_not_allowed") => 405,
         ("actor", "action_timed_out") => 408,
         ("actor", "overloaded") => 503,

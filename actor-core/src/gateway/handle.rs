@@ -11,11 +11,12 @@ use tokio::sync::oneshot;
 use super::local::Connection;
 use crate::{
     actor::{Actor, Reply, aborted},
-    cell::{Msg, Refused, Slot},
+    cell::{Asked, Msg, Refused, Slot},
     error::{ActorError, CallError},
     id::{ActorId, ConnId},
     key::ActorKey,
     registry::{self, Lookup, Registry},
+    request::{Request, Response},
     value::Value,
 };
 
@@ -186,13 +187,66 @@ impl<A: Actor> ActorHandle<A> {
         answer.await.unwrap_or_else(|_| Err(aborted().into()))
     }
 
-    /// A key whose actor was destroyed may have a new one by now.
-    async fn send_again(&self, refused: Refused<A>) -> Result<(), ActorError> {
+    /// Sends a raw HTTP request to the actor's `on_request`, as a connection of its own that lives until
+    /// the response has been read or dropped (C4). So a route of the app's own forwards to an actor.
+    ///
+    /// Returns once the head of the response is there and the state that it saw is durable; the body
+    /// follows as the actor makes it. The actor sees the request as it is given: path and query are its
+    /// own, and nothing is added but a [`Hangup`](crate::request::Hangup) among the extensions.
+    ///
+    /// ```
+    /// use actor_core::{prelude::*, request::{Body, IntoResponse, Request}};
+    ///
+    /// #[actor]
+    /// #[derive(Default)]
+    /// pub struct Page { visits: u32 }
+    ///
+    /// #[actor]
+    /// impl Page {
+    ///     #[on_request]
+    ///     async fn fetch(&mut self, request: Request) -> impl IntoResponse {
+    ///         self.visits += 1;
+    ///         format!("visit {} of {}", self.visits, request.uri().path())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::builder().actor::<Page>().build().await?;
+    /// let page = registry.get_or_create::<Page>("start");
+    /// let request = Request::get("/index.html").body(Body::empty())?;
+    /// let response = page.fetch(Value::Undefined, request).await?;
+    /// assert_eq!(response.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the handler or a hook of connecting answered, `actor.request_not_defined` when the actor has
+    /// no `on_request`, or why it was not run.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the handler may run or not; its connection ends.
+    pub async fn fetch(&self, params: A::Params, request: Request) -> Result<Response, ActorError> {
+        let mut slot = self.slot().await?;
+        let id = ConnId::new(&*slot.host.entropy);
+        let asked = Asked::new(id, params, request)?;
+        if let Err(refused) = slot.send(asked.msg) {
+            slot = self.send_again(refused).await?;
+        }
+        asked.underway.response(slot).await
+    }
+
+    /// A key whose actor was destroyed may have a new one by now. Answers with the slot that took it.
+    async fn send_again(&self, refused: Refused<A>) -> Result<Arc<Slot<A>>, ActorError> {
         let slot = self.slot().await?;
         match refused {
             Refused::Gone(msg) if self.caller.is_none() && !self.registry.is_shutting_down() => {
                 let slot = self.look_up().await?;
-                slot.send(msg).map_err(|it| slot.refusal(&it))
+                slot.send(msg).map_err(|it| slot.refusal(&it))?;
+                Ok(slot)
             }
             refused => Err(slot.refusal(&refused)),
         }

@@ -26,6 +26,7 @@ use crate::{
         target::{ActorQuery, Method, Target},
     },
     registry::{Lookup, Registry},
+    request::{Request, Response},
     value::Value,
 };
 
@@ -224,6 +225,33 @@ impl Gateway {
         Ok(ActionResponse {
             status: answer.status,
             body: answer.body,
+        })
+    }
+
+    /// Hands a raw HTTP request to the actor's `on_request`, as a connection of its own that lives until
+    /// the response has been sent or dropped (C4). The request is what the actor sees.
+    ///
+    /// # Errors
+    ///
+    /// What the handler or a hook of connecting answered, `actor.request_not_defined` when the actor has
+    /// no `on_request`, or why it was not run. [`error_response`] says how to tell the client.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the handler may run or not; its connection ends.
+    pub async fn fetch(
+        &self,
+        actor: &ActorRef,
+        params: Value,
+        request: Request,
+    ) -> Result<Response, ActorError> {
+        let underway = Arc::clone(&actor.slot).request(params, request)?;
+        let response = underway.response(Arc::clone(&actor.slot)).await;
+        response.inspect_err(|error| {
+            if !error.is_public() {
+                let (actor, id) = (actor.address(), actor.id());
+                tracing::error!(%actor, %id, %error, "a raw request failed");
+            }
         })
     }
 }

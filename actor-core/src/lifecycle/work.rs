@@ -9,6 +9,8 @@ pub(crate) enum WorkKind {
     Free,
     /// A single HTTP call, from its connect hooks to its disconnect hook.
     HttpCall,
+    /// A raw HTTP request, until its response has been sent.
+    Request,
     /// A connection on its way in or out: its hooks are running.
     Connecting,
     /// The `run` handler.
@@ -52,9 +54,10 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Free,
         Self::HttpCall,
+        Self::Request,
         Self::Connecting,
         Self::Run,
         Self::ParkedRun,
@@ -74,7 +77,9 @@ impl WorkKind {
 
     fn policy(self) -> Policy {
         let (keeps_awake, sleep_waits, destroy_waits) = match self {
-            Self::Free | Self::HttpCall | Self::Connecting | Self::KeepAwake => (true, true, true),
+            Self::Free | Self::HttpCall | Self::Request | Self::Connecting | Self::KeepAwake => {
+                (true, true, true)
+            }
             Self::Run => (true, true, false),
             Self::ParkedRun => (false, true, false),
             Self::WaitUntil => (false, true, true),
@@ -154,6 +159,7 @@ mod tests {
             [
                 "Free yes yes yes",
                 "HttpCall yes yes yes",
+                "Request yes yes yes",
                 "Connecting yes yes yes",
                 "Run yes yes -",
                 "ParkedRun - yes -",

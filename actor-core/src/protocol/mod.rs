@@ -13,6 +13,7 @@ pub mod http;
 mod json;
 pub mod message;
 pub mod target;
+mod url;
 
 pub use self::{
     args::Args,

@@ -42,6 +42,10 @@ pub(super) fn enum_of_calls(model: &Handlers, actor: &Path) -> TokenStream {
                 quote!(__p::Option<(<#actor as __p::ActorType>::Params,)>,),
                 quote!(<#actor as __p::ActorType>::ConnState),
             ),
+            HookKind::Request => (
+                quote!(__p::Option<(__p::Box<__p::Request>,)>,),
+                quote!(__p::Box<__p::Response>),
+            ),
             HookKind::Connect | HookKind::Disconnect => (quote!(__p::Conn<#actor>,), quote!(())),
             _ => (quote!(), quote!(())),
         };

@@ -101,6 +101,10 @@ fn run_hook(hook: &Hook) -> TokenStream {
             let params = quote_spanned!(ty.span()=> __p::args(__subject).0);
             (quote!(ref mut __subject,), Some(params))
         }
+        (Some(ty), HookKind::Request) => {
+            let request = quote_spanned!(ty.span()=> __p::request::<#ty>(__subject));
+            (quote!(ref mut __subject,), Some(request))
+        }
         (Some(ty), _) => {
             let conn = lend(ty, &quote!(__p::Conn<Self>), &quote!(__subject));
             (quote!(ref __subject,), Some(conn))
@@ -109,7 +113,18 @@ fn run_hook(hook: &Hook) -> TokenStream {
         (None, _) => (quote!(), None),
     };
     let call = run(&hook.method, &subject.into_iter().collect::<Vec<_>>());
-    let (answer, output) = (hook_answer(hook.kind), &hook.method.output);
+    let output = &hook.method.output;
+    if hook.kind == HookKind::Request {
+        // Not by the type's name, for it may have none.
+        let answer = quote_spanned!(output.span()=> __p::Answered(#call).answer());
+        return quote! {
+            __Call::#variant(#taken ref mut __reply) => {
+                use __p::OtherAnswer as _;
+                __p::reply_request(__reply, #answer)
+            }
+        };
+    }
+    let answer = hook_answer(hook.kind);
     let reply = quote_spanned!(output.span()=> __p::reply_hook::<#answer, #output>);
     quote! {
         __Call::#variant(#taken ref mut __reply) => #reply(__reply, #call),

@@ -78,6 +78,20 @@ fn handlers() {
 }
 
 #[test]
+fn requests() {
+    let item = quote! {
+        impl Page {
+            #[on_request]
+            async fn fetch(&self, ctx: &Ctx<Self>, request: Request) -> impl IntoResponse {}
+        }
+    };
+    check(
+        crate::actor_tokens(quote!(), item),
+        expect_file!["../snapshots/requests.rs"],
+    );
+}
+
+#[test]
 fn broken() {
     let item = quote! {
         impl ChatRoom {

@@ -78,11 +78,14 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
             HookKind::BeforeConnect => quote!(BeforeConnect),
             HookKind::Connect => quote!(Connect),
             HookKind::Disconnect => quote!(Disconnect),
+            HookKind::Request => quote!(Request),
             HookKind::Create => return quote!(),
         };
         let taken = takes_subject(hook.kind).then(|| quote!(__subject,));
         let given = match hook.kind {
-            HookKind::BeforeConnect => Some(quote!(__p::Option::Some((__subject,)),)),
+            HookKind::BeforeConnect | HookKind::Request => {
+                Some(quote!(__p::Option::Some((__subject,)),))
+            }
             _ => taken.clone(),
         };
         quote! {

@@ -17,6 +17,7 @@ use crate::{
 pub(super) fn action(errors: &mut Errors, item: &mut ImplItemFn) -> (Method, Vec<Arg>) {
     let before = errors.count();
     let mut method = method(errors, item);
+    unnamed(errors, &method.output);
     let mut args = Vec::new();
     let typed = item.sig.inputs.iter_mut().filter_map(|it| match it {
         FnArg::Typed(param) => Some(param),
@@ -40,6 +41,9 @@ pub(super) fn hook(
 ) -> (Method, Option<Type>) {
     let before = errors.count();
     let mut method = method(errors, item);
+    if kind != HookKind::Request {
+        unnamed(errors, &method.output);
+    }
     let mut subject = None;
     for param in &item.sig.inputs {
         let FnArg::Typed(PatType { ty, .. }) = param else {
@@ -80,6 +84,7 @@ fn takes(kind: HookKind) -> String {
             "`&Ctx<Self>` and then `&Conn<Self>`; each may be left out"
         }
         HookKind::Run => "`&TaskCtx<Self>` or nothing",
+        HookKind::Request => "`&Ctx<Self>` and then the `Request`, by value; each may be left out",
         HookKind::Wake | HookKind::Sleep | HookKind::Destroy => "`&Ctx<Self>` or nothing",
     };
     format!("`#[{}]` takes {what}", kind.name())
@@ -105,7 +110,6 @@ fn method(errors: &mut Errors, item: &ImplItemFn) -> Method {
             "the answer outlives the call: give back an owned value",
         );
     }
-    unnamed(errors, &output);
     Method {
         ident: sig.ident.clone(),
         receiver: receiver(errors, sig),
