@@ -36,11 +36,17 @@ pub struct ActorOptions {
     /// How long an action may run, the wait for other turns not counted. Default: 60 s.
     pub action_timeout: Duration,
     /// How long `on_create` may run. Default: 5 s.
-    pub create_timeout: Duration,
+    pub on_create_timeout: Duration,
     /// How long `on_wake` may run. Default: 5 s.
-    pub wake_timeout: Duration,
-    /// How long `on_before_connect`, `on_connect` and `on_disconnect` may run, each. Default: 5 s.
-    pub connect_timeout: Duration,
+    pub on_wake_timeout: Duration,
+    /// How long `on_before_connect` may run, which makes the connection's state too. Default: 5 s.
+    pub on_before_connect_timeout: Duration,
+    /// How long `on_connect` may run. Default: 5 s.
+    pub on_connect_timeout: Duration,
+    /// How long `on_disconnect` may run. Default: 5 s.
+    pub on_disconnect_timeout: Duration,
+    /// How long `on_state_change` may run, with which all other turns wait. Default: 5 s.
+    pub on_state_change_timeout: Duration,
     /// Calls and frames that may wait for the actor. One more is refused with `actor.overloaded`.
     /// Default: 1,024.
     pub mailbox: usize,
@@ -64,9 +70,12 @@ impl Default for ActorOptions {
             sleep_grace: Duration::from_secs(15),
             save_interval: Duration::from_secs(1),
             action_timeout: Duration::from_secs(60),
-            create_timeout: Duration::from_secs(5),
-            wake_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
+            on_create_timeout: Duration::from_secs(5),
+            on_wake_timeout: Duration::from_secs(5),
+            on_before_connect_timeout: Duration::from_secs(5),
+            on_connect_timeout: Duration::from_secs(5),
+            on_disconnect_timeout: Duration::from_secs(5),
+            on_state_change_timeout: Duration::from_secs(5),
             mailbox: 1024,
             outbox: 4 * 1024 * 1024,
             max_incoming: 64 * 1024,

@@ -82,7 +82,7 @@ fn required_after_default(errors: &mut Errors, action: &Action) {
 }
 
 /// `#[on_create] async fn create(&self)`, `#[on_wake] async fn wake(ctx: &TaskCtx<Self>)`,
-/// `#[run] async fn run(&self)`
+/// `#[run] async fn run(&self)`, `#[on_state_change] async fn changed(&mut self)`
 fn hook_receiver(errors: &mut Errors, hook: &Hook) {
     let (ident, name) = (&hook.method.ident, hook.kind.name());
     let free = hook.method.receiver == Receiver::Free;
@@ -98,6 +98,13 @@ fn hook_receiver(errors: &mut Errors, hook: &Hook) {
                 ident,
                 "`#[run]` goes on beside everything else, so it takes no `self`: \
                  `ctx: &TaskCtx<Self>` reads and writes the state",
+            );
+        }
+        HookKind::StateChange if hook.method.receiver != Receiver::Shared => {
+            errors.at(
+                ident,
+                "`#[on_state_change]` takes `&self`: what it works out from the state it keeps in \
+                 transient fields of type `Derived`",
             );
         }
         HookKind::Wake if free => {

@@ -126,6 +126,7 @@ pub(crate) enum HookKind {
     Create,
     Wake,
     Run,
+    StateChange,
     Sleep,
     Destroy,
     BeforeConnect,
@@ -135,10 +136,11 @@ pub(crate) enum HookKind {
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Create,
         Self::Wake,
         Self::Run,
+        Self::StateChange,
         Self::Sleep,
         Self::Destroy,
         Self::BeforeConnect,
@@ -153,6 +155,7 @@ impl HookKind {
             Self::Create => "on_create",
             Self::Wake => "on_wake",
             Self::Run => "run",
+            Self::StateChange => "on_state_change",
             Self::Sleep => "on_sleep",
             Self::Destroy => "on_destroy",
             Self::BeforeConnect => "on_before_connect",

@@ -160,6 +160,21 @@ impl Worker {
         })
     }
 
+    /// Writes all the time, in the background.
+    #[action]
+    async fn chatter(&self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        ctx.wait_until(|ctx| async move {
+            let stop = ctx.stopping();
+            while stop
+                .run_until_cancelled(sleep(Duration::from_millis(700)))
+                .await
+                .is_some()
+            {
+                ctx.write(|it| it.done += 1).await;
+            }
+        })
+    }
+
     /// Waits inside its turn for work that it started.
     #[action]
     async fn wait_for_own_work(&mut self, ctx: &Ctx<Self>) -> Result<u32, ActorError> {
@@ -323,6 +338,15 @@ async fn b3_wait_until_keeps_nobody_awake_and_the_stop_waits_for_it() {
     // A call that comes meanwhile is held for the next life.
     assert_eq!(worker.seen().await.unwrap(), (2, 1));
     assert_eq!(board.log()[..4], ["wake", "run", "sleep", "waited"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b3_what_the_background_does_is_no_activity() {
+    let (_registry, worker, board) = worker("chatter", 0).await;
+    worker.chatter().await.unwrap();
+    sleep(Duration::from_millis(10_100)).await;
+    assert_eq!(board.log(), ["wake", "run", "sleep"]);
+    assert_eq!(worker.seen().await.unwrap(), (2, 14));
 }
 
 #[tokio::test(start_paused = true)]

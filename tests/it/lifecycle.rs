@@ -13,7 +13,7 @@ pub(crate) enum Note {
 }
 
 #[actor(input = String, params = String, conn = u32, event = Note, sleep_after = "10s",
-        sleep_grace = "2s", wake_timeout = "1s")]
+        sleep_grace = "2s", on_wake_timeout = "1s")]
 pub(crate) struct Diary {
     owner: String,
     log: Vec<String>,

@@ -9,6 +9,7 @@
 
 mod actions;
 mod background;
+mod changes;
 mod connections;
 mod durability;
 mod faults;

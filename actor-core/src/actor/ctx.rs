@@ -1,13 +1,13 @@
 //! What a handler that borrows the state is given beside it: doors to the rooms, no logic.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
 use super::{
     ActorType,
     conn::{Conn, Inner, as_arguments},
-    hub::{Hub, Origin, Output},
+    hub::{Hub, Origin, Output, Turn},
 };
 use crate::{
     clock::Timestamp,
@@ -125,6 +125,37 @@ impl<A: ActorType> Ctx<A> {
     #[must_use]
     pub fn kv(&self) -> Kv<'_> {
         Kv::new(self)
+    }
+
+    /// Changes the state in a turn of its own, after what runs now. Nobody waits for it: use
+    /// [`TaskCtx::write`](super::TaskCtx::write) where that is possible.
+    ///
+    /// # Errors
+    ///
+    /// `actor.state_mutation_reentrant` in `on_state_change`, which would be called for it again (S8).
+    /// `actor.overloaded` when as many turns wait already as may wait in the
+    /// [mailbox](crate::ActorOptions::mailbox).
+    pub fn write_later(
+        &self,
+        write: impl FnOnce(&mut A) + Send + 'static,
+    ) -> Result<(), ActorError> {
+        if self.origin == Origin::StateChange {
+            let text = "`on_state_change` cannot change the state that it is told of";
+            return Err(ActorError::new("actor", "state_mutation_reentrant", text));
+        }
+        if self.hub.doorbell.turn_if_room(Turn::Write(Box::new(write))) {
+            Ok(())
+        } else {
+            let text = "too many turns wait for the state already";
+            Err(ActorError::new("actor", "overloaded", text))
+        }
+    }
+
+    /// Has the state saved within `max`, if [`save_interval`](crate::ActorOptions::save_interval)
+    /// would leave it for longer (S1). Under [`Durability::Acked`](crate::Durability::Acked) it is
+    /// saved at once anyway.
+    pub fn save_within(&self, max: Duration) {
+        self.hub.emit(self.origin, Output::SaveWithin(max));
     }
 
     /// Asks to sleep as soon as what runs now is over, whatever else would keep the actor awake.

@@ -7,9 +7,11 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::{
     ActorType,
@@ -23,6 +25,7 @@ use crate::{
     clock::{Clock, Entropy},
     config::ActorOptions,
     connection::{CloseFrame, Outbox},
+    error::ActorError,
     id::ConnId,
     journal::{self, Journal, TooMuchPending},
     protocol::{self, Encoding},
@@ -61,6 +64,9 @@ pub(crate) trait Doorbell<A>: Send + Sync {
     /// Runs a short turn between others.
     fn turn(&self, turn: Turn<A>);
 
+    /// As [`turn`](Self::turn), unless too many wait already.
+    fn turn_if_room(&self, turn: Turn<A>) -> bool;
+
     /// Where the actor's data is.
     fn driver(&self) -> &Arc<dyn Driver>;
 }
@@ -81,6 +87,8 @@ pub(crate) enum Origin {
     Beside,
     /// As `Beside`, from the handler that may park.
     Run,
+    /// As `Beside`, from the hook that must not change what it is told of.
+    StateChange,
 }
 
 /// Something a handler wants to happen outside the actor.
@@ -95,6 +103,8 @@ pub(crate) enum Output<A: ActorType> {
         close: CloseFrame,
     },
     Spawn(Spawn),
+    Save(oneshot::Sender<Result<(), ActorError>>),
+    SaveWithin(Duration),
     Sleep,
     Destroy,
 }
@@ -148,7 +158,7 @@ impl<A: ActorType> Hub<A> {
         let mut emissions = self.emissions();
         match origin {
             Origin::Turn => emissions.turn.push(output),
-            Origin::Beside | Origin::Run => emissions.beside.push(output),
+            Origin::Beside | Origin::Run | Origin::StateChange => emissions.beside.push(output),
         }
         drop(emissions);
         self.touch(origin);

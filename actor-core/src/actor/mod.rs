@@ -5,6 +5,7 @@
 
 mod conn;
 mod ctx;
+mod derived;
 mod event;
 mod hub;
 mod ledger;
@@ -21,6 +22,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::{
     conn::Conn,
     ctx::Ctx,
+    derived::Derived,
     event::{Event, NoEvent},
     reply::{Reply, ReplySlot, WireReply},
     state::{Migrate, decode_state, encode_state},
@@ -222,6 +224,8 @@ pub enum Hook<A: ActorType> {
     Wake(Reply<(), ActorError>),
     /// Once the actor is ready, beside everything else.
     Run(Reply<(), ActorError>),
+    /// After a turn that may have changed the state.
+    StateChange(Reply<(), ActorError>),
     /// Before every sleep.
     Sleep(Reply<(), ActorError>),
     /// Before a destroyed actor's data goes.

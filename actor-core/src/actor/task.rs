@@ -8,7 +8,12 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{ActorType, ctx::Ctx, hub::Turn};
+use super::{
+    ActorType,
+    ctx::Ctx,
+    hub::{Origin, Output, Turn},
+};
+use crate::error::ActorError;
 
 /// What a handler without a receiver is given. Everything [`Ctx`] has, and the state in short turns.
 ///
@@ -72,6 +77,28 @@ impl<A: ActorType> TaskCtx<A> {
                 let _ = to.send(write(state));
             })));
         or_end(answer).await
+    }
+}
+
+impl<A: ActorType> TaskCtx<A> {
+    /// Saves at once, whatever the durability: when it returns, everything that the state was when it
+    /// was called is on disk (S1, S2). What storage was asked for by then is never asked again.
+    ///
+    /// Only a handler without `self` has it, because the state of a turn in the middle is not saved:
+    /// others have what they changed saved when they return.
+    ///
+    /// # Errors
+    ///
+    /// `actor.storage_failed` when it could not be saved; the actor is then loaded anew from its last
+    /// commit.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the save goes on.
+    pub async fn save(&self) -> Result<(), ActorError> {
+        let (to, saved) = oneshot::channel();
+        self.ctx.hub.emit(Origin::Beside, Output::Save(to));
+        or_end(saved).await
     }
 }
 

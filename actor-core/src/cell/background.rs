@@ -7,9 +7,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{guard::guard_work, job::read_answer, live::Cell};
+use super::{
+    guard::guard_work,
+    job::{Job, Then, read_answer},
+    live::Cell,
+};
 use crate::{
-    actor::{Actor, Ctx, Hook, Origin, Reply, Spawn, TaskCtx},
+    actor::{Actor, Ctx, Handler, Hook, Origin, Reply, Spawn, TaskCtx},
     error::ActorError,
     key::Address,
     lifecycle::{Event, WorkKind},
@@ -18,8 +22,7 @@ use crate::{
 impl<A: Actor> Cell<A> {
     /// Starts the `run` handler, if there is one.
     pub(super) fn start_run(&mut self) {
-        let hooks = &A::HANDLERS[A::ACTIONS..];
-        if !hooks.iter().any(|it| it.name == "run") {
+        if !const { has_hook(A::HANDLERS, A::ACTIONS, "run") } {
             return;
         }
         let (to, mut answer) = oneshot::channel();
@@ -78,6 +81,32 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// The state changed, or might have: it is to be saved, and `on_state_change` told before anything
+    /// else runs. One call tells of all changes up to it (S8).
+    pub(super) fn state_changed(&mut self) {
+        if self.stores() {
+            self.saving.state_changed();
+        }
+        let is_heard = const { has_hook(A::HANDLERS, A::ACTIONS, "on_state_change") };
+        if !is_heard || self.change_is_due {
+            return;
+        }
+        let (to, answer) = oneshot::channel();
+        if let Some(call) = A::hook(Hook::StateChange(Reply::caller(to))) {
+            self.change_is_due = true;
+            self.machine.work.begin(WorkKind::StateChange);
+            self.jobs
+                .push_back(Job::hook(call, Then::StateChange(answer)));
+        }
+    }
+
+    /// `on_state_change` has run.
+    pub(super) fn told_of_change(&mut self) {
+        self.change_is_due = false;
+        self.machine.work.end(WorkKind::StateChange);
+        self.tell(Event::WorkEnded);
+    }
+
     /// Learns what work began or ended where only handlers see it.
     pub(super) fn count_work(&mut self) {
         if let Some(tally) = self.hub.take_tally() {
@@ -97,6 +126,26 @@ impl<A: Actor> Cell<A> {
             background.shutdown().await;
         }
     }
+}
+
+/// Whether there is a hook of this name, asked by the compiler: who has none pays nothing.
+const fn has_hook(handlers: &[Handler], actions: usize, name: &str) -> bool {
+    let mut at = actions;
+    while at < handlers.len() {
+        if is_same(handlers[at].name.as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let mut at = 0;
+    while at < left.len() && at < right.len() && left[at] == right[at] {
+        at += 1;
+    }
+    at == left.len() && at == right.len()
 }
 
 /// Work failed that nobody waits for. It hurts nobody else (P7).

@@ -116,6 +116,18 @@ impl Saving {
         }
     }
 
+    /// The present version should be saved by then.
+    pub(super) fn want_by(&mut self, at: Instant) {
+        let is_later = match self.wanted {
+            Wanted::No => false,
+            Wanted::By(sooner) => sooner <= at,
+            Wanted::Now => true,
+        };
+        if self.is_dirty() && !is_later {
+            self.wanted = Wanted::By(at);
+        }
+    }
+
     /// When a commit is due that is not due yet.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.wanted {

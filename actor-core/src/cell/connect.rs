@@ -84,7 +84,7 @@ impl<A: Actor> Cell<A> {
         match opening.done {
             OpenDone::Tell(to) => {
                 let tag = self.tag(self.options().durability);
-                self.hold(tag, Held::Opened(to));
+                self.hold(tag, Held::Done(to));
                 if has_left(&inner.listener) {
                     self.disconnect(inner.id, None);
                 }

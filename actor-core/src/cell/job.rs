@@ -36,6 +36,8 @@ pub(super) enum Then<A: Actor> {
     Closed(Arc<Inner<A>>, Answer<()>),
     /// The actor may be finalized.
     StopHook(Stop, Answer<()>),
+    /// Nothing.
+    StateChange(Answer<()>),
 }
 
 /// What a hook came to.
@@ -94,7 +96,11 @@ impl<A: Actor> Job<A> {
         reply.release();
         match self.then {
             Then::Admit(opening, _) | Then::Opened(opening, ..) => opening.done.refuse(error),
-            Then::Reply | Then::HttpDone(_) | Then::Closed(..) | Then::StopHook(..) => {}
+            Then::Reply
+            | Then::HttpDone(_)
+            | Then::Closed(..)
+            | Then::StopHook(..)
+            | Then::StateChange(_) => {}
         }
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) beside: bool,
     /// Why this life cannot go on.
     pub(super) broken: Option<Broken>,
+    /// Whether `on_state_change` is about to run.
+    pub(super) change_is_due: bool,
     pub(super) effects: VecDeque<Effect>,
     /// What follows from what ran; goes before the batch.
     pub(super) jobs: VecDeque<Job<A>>,
@@ -97,7 +99,8 @@ pub(super) enum Held<A: Actor> {
         event: Option<Arc<A::Event>>,
     },
     Close(Listener<A>, CloseFrame),
-    Opened(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
+    /// A connection is open, or a save done: somebody waits to hear it.
+    Done(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
 }
 
 /// What the loop does next.
@@ -153,6 +156,7 @@ impl<A: Actor> Cell<A> {
             tainted: false,
             undestroyed: false,
             beside: false,
+            change_is_due: false,
             broken: None,
             effects: VecDeque::new(),
             jobs: VecDeque::new(),

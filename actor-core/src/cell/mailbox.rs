@@ -225,8 +225,13 @@ impl<A: Actor> Mailbox<A> {
         self.beside.as_ref().is_some_and(|it| !it.free.is_empty())
     }
 
+    /// How many short turns wait.
+    pub(super) fn turns(&self) -> usize {
+        self.beside.as_ref().map_or(0, |it| it.turns.len())
+    }
+
     fn has_turns(&self) -> bool {
-        self.beside.as_ref().is_some_and(|it| !it.turns.is_empty())
+        0 < self.turns()
     }
 
     /// The next short turn if it only reads.

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     guard::{Fault, Guard},
@@ -169,6 +169,8 @@ impl<A: Actor> Cell<A> {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
+                Output::Save(to) => self.hold(self.saving.version(), Held::Done(to)),
+                Output::SaveWithin(max) => self.saving.want_by(Instant::now() + max),
                 Output::Spawn(it) => self.spawn_background(it),
                 Output::Sleep => self.ask(Stop::Sleep),
                 Output::Destroy => self.ask(Stop::Destroy),
@@ -214,8 +216,8 @@ impl<A: Actor> Cell<A> {
                 }
             }
             Held::Close(listener, frame) => listener.close(frame),
-            Held::Opened(to) => {
-                // The client may have gone while its connection was opened.
+            Held::Done(to) => {
+                // Who asked may have gone.
                 let _ = to.send(Ok(()));
             }
         }
@@ -224,8 +226,8 @@ impl<A: Actor> Cell<A> {
     /// Goes on with whatever follows a handler that returned. `exclusive` says that it may have
     /// changed the state.
     pub(super) fn finish(&mut self, job: Job<A>, exclusive: bool) {
-        if exclusive && self.stores() {
-            self.saving.state_changed();
+        if exclusive {
+            self.state_changed();
         }
         let spec = &A::HANDLERS[A::handler(&job.call)];
         let durability = match self.options().durability {
@@ -282,6 +284,13 @@ impl<A: Actor> Cell<A> {
                 }
                 self.tell(Event::HookDone(why));
             }
+            Then::StateChange(mut answer) => {
+                A::reply(&mut job.call).release();
+                if let Err(error) = read_answer(&mut answer) {
+                    tracing::warn!(actor = %self.slot.about.address, %error, "on_state_change failed");
+                }
+                self.told_of_change();
+            }
         }
     }
 
@@ -319,6 +328,10 @@ impl<A: Actor> Cell<A> {
             }
             Then::StopHook(why, _) => {
                 self.tell(Event::HookDone(*why));
+                None
+            }
+            Then::StateChange(_) => {
+                self.told_of_change();
                 None
             }
         };

@@ -216,6 +216,15 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
         self.mailbox().push_turn(turn);
     }
 
+    fn turn_if_room(&self, turn: Turn<A>) -> bool {
+        let mut mailbox = self.mailbox();
+        let has_room = mailbox.turns() < self.info.options.mailbox;
+        if has_room {
+            mailbox.push_turn(turn);
+        }
+        has_room
+    }
+
     fn driver(&self) -> &Arc<dyn Driver> {
         &self.host.driver
     }

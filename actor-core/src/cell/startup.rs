@@ -124,8 +124,8 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
         }
     };
     let changed = wake(&hub, &mut actor).await?;
-    if changed && cell.stores() {
-        cell.saving.state_changed();
+    if changed {
+        cell.state_changed();
         cell.want_save();
     }
     if cell.stores() && hub.table().is_dirty() {
@@ -281,7 +281,7 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
             .public()
     })?;
     let ctx = context(hub);
-    let timeout = hub.options.create_timeout;
+    let timeout = hub.options.on_create_timeout;
     finish(
         "on_create",
         Guard::new(A::create(&ctx, input), timeout).await,
@@ -295,7 +295,7 @@ async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failur
         return Ok(false);
     };
     let ctx = context(hub);
-    let timeout = hub.options.wake_timeout;
+    let timeout = hub.options.on_wake_timeout;
     let receiver = A::HANDLERS[A::handler(&call)].receiver;
     let outcome = match receiver {
         Receiver::Shared => Guard::new(actor.run_shared(&ctx, &mut call), timeout).await,

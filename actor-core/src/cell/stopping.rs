@@ -46,13 +46,14 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Aborts what still runs and saves for the last time.
-    pub(super) async fn finalize(&mut self, state: &A, why: Stop) {
+    pub(super) async fn finalize(&mut self, state: &mut A, why: Stop) {
         if let Some(late) = self.machine.work.holds_up(why) {
             let work: Vec<_> = self.machine.work.under_way().collect();
             let actor = &self.slot.about.address;
             tracing::warn!(%actor, ?work, "the grace is over, {late:?} is aborted (G3)");
         }
         self.abort_beside().await;
+        self.run_last_turns(state);
         let told = slot::stopping();
         for job in mem::take(&mut self.jobs) {
             job.refuse(&told);
@@ -62,6 +63,20 @@ impl<A: Actor> Cell<A> {
             Stop::Destroy => self.remove().await,
         }
         self.tell(Event::Saved);
+    }
+
+    /// Turns that nobody waits for were promised to run.
+    fn run_last_turns(&mut self, state: &mut A) {
+        loop {
+            // Bound first: a turn runs without the mailbox's lock.
+            let next = self.slot.mailbox().next_turn();
+            let Some(turn) = next else { break };
+            self.run_turn(state, turn);
+            if self.broken.is_some() {
+                self.tainted = true;
+                break;
+            }
+        }
     }
 
     async fn last_save(&mut self, state: &A) {
@@ -236,7 +251,7 @@ impl<A: Actor> Cell<A> {
                     reply.revoke(error.clone());
                     reply.release();
                 }
-                Held::Opened(to) => {
+                Held::Done(to) => {
                     // The client may have gone.
                     let _ = to.send(Err(error.clone()));
                 }
@@ -253,7 +268,7 @@ impl<A: Actor> Cell<A> {
             match it {
                 Held::Reply(mut call) => A::reply(&mut call).release(),
                 Held::Close(listener, frame) => listener.close(frame),
-                Held::Opened(to) => {
+                Held::Done(to) => {
                     let _ = to.send(Ok(()));
                 }
                 Held::Event { .. } => {}

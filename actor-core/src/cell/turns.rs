@@ -30,7 +30,10 @@ impl<A: Actor> Cell<A> {
         let options = self.options();
         let own = spec.timeout.unwrap_or(match job.then {
             Then::Reply | Then::HttpDone(_) => options.action_timeout,
-            Then::Admit(..) | Then::Opened(..) | Then::Closed(..) => options.connect_timeout,
+            Then::Admit(..) => options.on_before_connect_timeout,
+            Then::Opened(..) => options.on_connect_timeout,
+            Then::Closed(..) => options.on_disconnect_timeout,
+            Then::StateChange(_) => options.on_state_change_timeout,
             Then::StopHook(..) => options.sleep_grace,
         });
         match self.machine.grace_ends() {
@@ -204,10 +207,8 @@ impl<A: Actor> Cell<A> {
             Turn::Read(read) => read(state),
             Turn::Write(write) => match guard_now(|| write(state)) {
                 Ok(()) => {
-                    if self.stores() {
-                        self.saving.state_changed();
-                        self.want_save();
-                    }
+                    self.state_changed();
+                    self.want_save();
                 }
                 Err(fault) => {
                     let error = fault.of_hook("TaskCtx::write");
@@ -224,7 +225,11 @@ async fn share<A: Actor>(
     state: &A,
     (mut job, hub, timeout): (Job<A>, Arc<Hub<A>>, Duration),
 ) -> (Job<A>, Result<(), Fault>) {
-    let ctx = job.ctx(&hub, Origin::Beside);
+    let origin = match job.then {
+        Then::StateChange(_) => Origin::StateChange,
+        _ => Origin::Beside,
+    };
+    let ctx = job.ctx(&hub, origin);
     let outcome = Guard::new(state.run_shared(&ctx, &mut job.call), timeout).await;
     (job, outcome)
 }

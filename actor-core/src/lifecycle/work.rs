@@ -13,6 +13,8 @@ pub(crate) enum WorkKind {
     Request,
     /// A connection on its way in or out: its hooks are running.
     Connecting,
+    /// `on_state_change` is due (B5).
+    StateChange,
     /// The `run` handler.
     Run,
     /// The `run` handler while it waits in a queue, or for whatever it called parked.
@@ -54,11 +56,12 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Free,
         Self::HttpCall,
         Self::Request,
         Self::Connecting,
+        Self::StateChange,
         Self::Run,
         Self::ParkedRun,
         Self::KeepAwake,
@@ -77,9 +80,12 @@ impl WorkKind {
 
     fn policy(self) -> Policy {
         let (keeps_awake, sleep_waits, destroy_waits) = match self {
-            Self::Free | Self::HttpCall | Self::Request | Self::Connecting | Self::KeepAwake => {
-                (true, true, true)
-            }
+            Self::Free
+            | Self::HttpCall
+            | Self::Request
+            | Self::Connecting
+            | Self::StateChange
+            | Self::KeepAwake => (true, true, true),
             Self::Run => (true, true, false),
             Self::ParkedRun => (false, true, false),
             Self::WaitUntil => (false, true, true),
@@ -161,6 +167,7 @@ mod tests {
                 "HttpCall yes yes yes",
                 "Request yes yes yes",
                 "Connecting yes yes yes",
+                "StateChange yes yes yes",
                 "Run yes yes -",
                 "ParkedRun - yes -",
                 "KeepAwake yes yes yes",

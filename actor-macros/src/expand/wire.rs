@@ -73,6 +73,7 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
         let kind = match hook.kind {
             HookKind::Wake => quote!(Wake),
             HookKind::Run => quote!(Run),
+            HookKind::StateChange => quote!(StateChange),
             HookKind::Sleep => quote!(Sleep),
             HookKind::Destroy => quote!(Destroy),
             HookKind::BeforeConnect => quote!(BeforeConnect),

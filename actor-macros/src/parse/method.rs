@@ -85,7 +85,9 @@ fn takes(kind: HookKind) -> String {
         }
         HookKind::Run => "`&TaskCtx<Self>` or nothing",
         HookKind::Request => "`&Ctx<Self>` and then the `Request`, by value; each may be left out",
-        HookKind::Wake | HookKind::Sleep | HookKind::Destroy => "`&Ctx<Self>` or nothing",
+        HookKind::Wake | HookKind::StateChange | HookKind::Sleep | HookKind::Destroy => {
+            "`&Ctx<Self>` or nothing"
+        }
     };
     format!("`#[{}]` takes {what}", kind.name())
 }

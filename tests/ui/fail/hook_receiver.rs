@@ -18,6 +18,9 @@ impl Room {
 
     #[run]
     async fn run(&self) {}
+
+    #[on_state_change]
+    async fn changed(&mut self) {}
 }
 
 fn main() {}
