@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "id", "key", "config"],
     &["protocol", "storage"],
     &["journal"],
-    &["lifecycle", "connection", "kv", "request"],
+    &["lifecycle", "connection", "kv", "request", "sql"],
     &["actor"],
     &["cell"],
     &["registry"],

@@ -15,7 +15,7 @@ pub use std::{
     default::Default,
     ops::Deref,
     option::Option,
-    primitive::{str, u8, u32, usize},
+    primitive::{bool, str, u8, u32, usize},
     result::Result,
     string::{String, ToString},
     time::Duration,
@@ -26,6 +26,8 @@ pub use std::{
 use crate::request::IntoResponse;
 pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "sqlite")]
+pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
         Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,

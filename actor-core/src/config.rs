@@ -37,6 +37,8 @@ pub struct ActorOptions {
     pub action_timeout: Duration,
     /// How long `on_create` may run. Default: 5 s.
     pub on_create_timeout: Duration,
+    /// How long `on_migrate` may run. Default: 30 s.
+    pub on_migrate_timeout: Duration,
     /// How long `on_wake` may run. Default: 5 s.
     pub on_wake_timeout: Duration,
     /// How long `on_before_connect` may run, which makes the connection's state too. Default: 5 s.
@@ -60,6 +62,9 @@ pub struct ActorOptions {
     /// Most connections at a time. One more is refused with `actor.too_many_connections`. Default:
     /// 100,000.
     pub max_connections: usize,
+    /// Whether the log warns, once for each life, of a transaction that a statement on `ctx.sql()`
+    /// begins and does not end: other handlers' statements get into it. Default: yes.
+    pub warn_on_manual_transactions: bool,
 }
 
 impl Default for ActorOptions {
@@ -76,11 +81,13 @@ impl Default for ActorOptions {
             on_connect_timeout: Duration::from_secs(5),
             on_disconnect_timeout: Duration::from_secs(5),
             on_state_change_timeout: Duration::from_secs(5),
+            on_migrate_timeout: Duration::from_secs(30),
             mailbox: 1024,
             outbox: 4 * 1024 * 1024,
             max_incoming: 64 * 1024,
             max_outgoing: 1024 * 1024,
             max_connections: 100_000,
+            warn_on_manual_transactions: true,
         }
     }
 }

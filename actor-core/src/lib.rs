@@ -88,13 +88,15 @@
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |
 //! | [`kv`] | an actor's own keys and values, beside its state |
+//! | [`sql`] | an actor's own SQLite database |
 //! | [`storage`] | the driver trait, SQLite, memory |
 //! | [`protocol`], [`value`] | the wire, and values on it |
 //! | [`clock`] | time of day and randomness, to be replaced in tests |
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [requests](guide::requests), [storage](guide::storage), [without macros](guide::by_hand). The options of each macro stand with
+//! [requests](guide::requests), [storage](guide::storage), [SQL](guide::sql),
+//! [without macros](guide::by_hand). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
 //!
@@ -103,7 +105,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `macros` | yes | `#[actor]`, `#[derive(Event)]`, `#[derive(ActionError)]` |
-//! | `sqlite` | yes | the SQLite driver, with SQLite itself compiled in |
+//! | `sqlite` | yes | the SQLite driver and `ctx.sql()`, with SQLite itself compiled in |
 //! | `testing` | no | the drivers' conformance suite, drivers that fail on purpose |
 //!
 //! # Cancel safety
@@ -136,6 +138,8 @@ pub mod prelude;
 pub mod protocol;
 pub mod registry;
 pub mod request;
+#[cfg(feature = "sqlite")]
+pub mod sql;
 pub mod storage;
 pub mod value;
 
@@ -190,6 +194,10 @@ pub mod guide {
 
     #[doc = include_str!("docs/storage.md")]
     pub mod storage {}
+
+    #[cfg(feature = "sqlite")]
+    #[doc = include_str!("docs/sql.md")]
+    pub mod sql {}
 
     #[doc = include_str!("docs/by_hand.md")]
     ///

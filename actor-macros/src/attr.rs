@@ -4,7 +4,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens as _;
 use syn::{
-    Attribute, LitInt, LitStr, Meta, Path, Token, Type,
+    Attribute, LitBool, LitInt, LitStr, Meta, Path, Token, Type,
     ext::IdentExt as _,
     parse::{Parse, ParseStream, Parser as _},
     punctuated::Punctuated,
@@ -162,6 +162,15 @@ impl Options {
                 Ok(_) => Ok(number),
                 Err(_) => Err(format!("`{key}` is at most {}", u32::MAX)),
             }
+        })
+    }
+
+    /// Something that is done or not.
+    pub(crate) fn switch(&self, errors: &mut Errors, key: &str) -> Option<bool> {
+        self.value(errors, key, |it| {
+            let value: LitBool = syn::parse2(it)
+                .map_err(|_| format!("`{key}` is `true` or `false`: `{key} = false`"))?;
+            Ok(value.value)
         })
     }
 

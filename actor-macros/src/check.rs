@@ -107,6 +107,12 @@ fn hook_receiver(errors: &mut Errors, hook: &Hook) {
                  transient fields of type `Derived`",
             );
         }
+        HookKind::Migrate if !free => {
+            errors.at(
+                ident,
+                format!("`#[{name}]` runs before there is an actor, so it takes no `self`"),
+            );
+        }
         HookKind::Wake if free => {
             errors.at(ident, format!("`#[{name}]` takes `&mut self` or `&self`"));
         }

@@ -43,6 +43,7 @@ pub(crate) enum SettingValue {
     Wait(Wait),
     Millis(u64),
     Count(LitInt),
+    Switch(bool),
 }
 
 #[derive(Clone, Copy)]
@@ -114,15 +115,18 @@ pub(crate) enum ArgDefault {
 pub(crate) struct Hook {
     pub(crate) kind: HookKind,
     pub(crate) method: Method,
-    /// Type of the input, the params or the request, or the one behind the `&` of the connection, if the hook takes
-    /// it.
+    /// Type of the input, the params or the request, or the one behind the `&` of the connection or the
+    /// transaction, if the hook takes it.
     pub(crate) subject: Option<Type>,
+    /// Type of whether the actor is new, if the hook takes it.
+    pub(crate) is_new: Option<Type>,
     /// The attribute, for errors.
     pub(crate) attr: Attribute,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HookKind {
+    Migrate,
     Create,
     Wake,
     Run,
@@ -136,7 +140,8 @@ pub(crate) enum HookKind {
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Migrate,
         Self::Create,
         Self::Wake,
         Self::Run,
@@ -152,6 +157,7 @@ impl HookKind {
     /// The attribute.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Migrate => "on_migrate",
             Self::Create => "on_create",
             Self::Wake => "on_wake",
             Self::Run => "run",
@@ -168,6 +174,11 @@ impl HookKind {
     /// Whether it is lent a connection.
     pub(crate) fn has_conn(self) -> bool {
         matches!(self, Self::Connect | Self::Disconnect)
+    }
+
+    /// Whether it comes before there is an actor to call.
+    pub(crate) fn is_before_actor(self) -> bool {
+        matches!(self, Self::Migrate | Self::Create)
     }
 
     /// Whether it is given a value: the input, the params or the request.

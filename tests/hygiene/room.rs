@@ -42,6 +42,14 @@ pub struct Room {
 
 #[::actor_core::actor]
 impl Room {
+    #[on_migrate]
+    async fn migrate(
+        _ctx: &::actor_core::Ctx<Self>,
+        _tx: &::actor_core::sql::Transaction,
+        _is_new: ::std::primitive::bool,
+    ) {
+    }
+
     #[on_create]
     async fn create(_ctx: &::actor_core::Ctx<Self>) -> Self {
         <Self as ::std::default::Default>::default()

@@ -19,6 +19,7 @@ mod kv;
 mod lifecycle;
 mod receivers;
 mod requests;
+mod sql;
 
 use actor_core::{
     Registry,

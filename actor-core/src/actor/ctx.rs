@@ -158,6 +158,13 @@ impl<A: ActorType> Ctx<A> {
         self.hub.emit(self.origin, Output::SaveWithin(max));
     }
 
+    /// The actor's own SQLite database, opened by the first statement.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn sql(&self) -> crate::sql::Sql {
+        self.hub.sql()
+    }
+
     /// Asks to sleep as soon as what runs now is over, whatever else would keep the actor awake.
     /// Sockets stay open. Asking twice is asking once (G8).
     pub fn sleep(&self) {

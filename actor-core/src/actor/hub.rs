@@ -32,6 +32,8 @@ use crate::{
     storage::{Driver, Entry, Op, ScanRange, StorageError},
     value::Value,
 };
+#[cfg(feature = "sqlite")]
+use crate::{config::Durability, sql};
 
 /// One life's shared part.
 #[repr(C)] // `emitted` stands beside the reference count, which every turn touches too.
@@ -54,6 +56,8 @@ pub(crate) struct Hub<A: ActorType> {
     /// Absent while nothing waits: most actors write nothing beside their state.
     journal: Mutex<Option<Box<Journal>>>,
     pub(super) background: OnceLock<Box<Background>>,
+    #[cfg(feature = "sqlite")]
+    pub(crate) sql: sql::Door,
 }
 
 /// How handlers reach the cell.
@@ -69,6 +73,10 @@ pub(crate) trait Doorbell<A>: Send + Sync {
 
     /// Where the actor's data is.
     fn driver(&self) -> &Arc<dyn Driver>;
+
+    /// What actors' own databases share.
+    #[cfg(feature = "sqlite")]
+    fn sql(&self) -> &Arc<sql::Pool>;
 }
 
 /// A short turn that only reads.
@@ -135,6 +143,8 @@ impl<A: ActorType> Hub<A> {
                 beside: Vec::new(),
             }),
             journal: Mutex::default(),
+            #[cfg(feature = "sqlite")]
+            sql: sql::Door::default(),
             emitted: AtomicBool::new(false),
             in_turn: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -271,6 +281,18 @@ impl<A: ActorType> Hub<A> {
         if let Some(journal) = self.journal().as_deref_mut() {
             journal.retake();
         }
+    }
+
+    /// The actor's own database.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn sql(&self) -> sql::Sql {
+        let lease = || sql::Lease {
+            id: self.about.id,
+            is_new: self.sql.is_new,
+            unstored: self.options.durability == Durability::None,
+            warns: self.options.warn_on_manual_transactions,
+        };
+        self.sql.open(self.doorbell.sql(), lease)
     }
 
     /// The value of one of the actor's keys, as last written.

@@ -128,6 +128,23 @@ pub trait Actor: ActorType {
     /// Where the answer to `call` goes.
     fn reply(call: &mut Self::Call) -> &mut dyn ReplySlot;
 
+    /// Whether there is an `on_migrate`.
+    #[cfg(feature = "sqlite")]
+    const MIGRATES: bool = false;
+
+    /// Brings the actor's own database up to date, in a transaction, before everything else at each
+    /// start.
+    #[cfg(feature = "sqlite")]
+    #[expect(clippy::must_use_candidate, reason = "its future is")]
+    fn migrate(
+        ctx: &Ctx<Self>,
+        tx: &crate::sql::Transaction,
+        is_new: bool,
+    ) -> impl Future<Output = Result<(), ActorError>> + Send {
+        let _ = (ctx, tx, is_new);
+        async { Ok(()) }
+    }
+
     /// Makes the state of a new actor.
     fn create(
         ctx: &Ctx<Self>,

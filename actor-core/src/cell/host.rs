@@ -21,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) driver: Arc<dyn Driver>,
+    #[cfg(feature = "sqlite")]
+    pub(crate) sql: Arc<crate::sql::Pool>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tasks: TaskTracker,

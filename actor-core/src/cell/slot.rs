@@ -225,6 +225,11 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
         has_room
     }
 
+    #[cfg(feature = "sqlite")]
+    fn sql(&self) -> &Arc<crate::sql::Pool> {
+        &self.host.sql
+    }
+
     fn driver(&self) -> &Arc<dyn Driver> {
         &self.host.driver
     }

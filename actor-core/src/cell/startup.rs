@@ -102,20 +102,46 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
 
     let mut table = Table::default();
     let stale = bring_back(slot, rows, &mut table);
-    let hub = Arc::new(Hub::new(
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(unused_mut, reason = "nothing to tell it")
+    )]
+    let mut hub = Hub::new(
         Arc::clone(&slot.about),
         Arc::clone(&slot.info.options),
         Arc::clone(&slot.host.clock),
         Arc::clone(&slot.host.entropy),
         Arc::clone(slot) as Arc<dyn Doorbell<A>>,
         table,
-    ));
-    let mut cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
+    );
+    #[cfg(feature = "sqlite")]
+    {
+        hub.sql.is_new = state.is_none();
+    }
+    let hub = Arc::new(hub);
+    let cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
+    let begun = begin(cell, state, record.input, stale).await;
+    #[cfg(feature = "sqlite")]
+    if begun.is_err() {
+        hub.sql.close().await;
+    }
+    begun
+}
 
+/// Runs the hooks of a start, the actor being there or not.
+async fn begin<A: Actor>(
+    mut cell: Cell<A>,
+    state: Option<Bytes>,
+    input: Option<Bytes>,
+    stale: Vec<StoredConn<A>>,
+) -> Result<(Cell<A>, A), Failure> {
+    let (slot, hub) = (Arc::clone(&cell.slot), Arc::clone(&cell.hub));
+    #[cfg(feature = "sqlite")]
+    migrate(&hub, state.is_none()).await?;
     let mut actor = match state {
         Some(bytes) => persist::decode_state::<A>(&bytes).map_err(|e| unreadable(&e))?,
         None => {
-            let actor = create(&hub, record.input).await?;
+            let actor = create(&hub, input).await?;
             if cell.stores() {
                 cell.saving.state_changed();
                 cell.saving.want_now();
@@ -264,6 +290,19 @@ fn bring_back<A: Actor>(
         true
     });
     rows.into_values().collect()
+}
+
+/// Runs `on_migrate`, in a transaction.
+#[cfg(feature = "sqlite")]
+async fn migrate<A: Actor>(hub: &Arc<Hub<A>>, is_new: bool) -> Result<(), Failure> {
+    if !A::MIGRATES {
+        return Ok(());
+    }
+    let (ctx, sql) = (context(hub), hub.sql());
+    let timeout = hub.options.on_migrate_timeout;
+    let work = async |tx: crate::sql::Transaction| A::migrate(&ctx, &tx, is_new).await;
+    let migrated = sql.transaction_within(timeout, work);
+    finish("on_migrate", Guard::new(migrated, timeout).await)
 }
 
 async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {

@@ -59,8 +59,14 @@ impl<A: Actor> Cell<A> {
             job.refuse(&told);
         }
         match why {
-            Stop::Sleep | Stop::Shutdown => self.last_save(state).await,
-            Stop::Destroy => self.remove().await,
+            Stop::Sleep | Stop::Shutdown => {
+                self.last_save(state).await;
+                self.close_sql().await;
+            }
+            Stop::Destroy => {
+                self.close_sql().await;
+                self.remove().await;
+            }
         }
         self.tell(Event::Saved);
     }
@@ -77,6 +83,12 @@ impl<A: Actor> Cell<A> {
                 break;
             }
         }
+    }
+
+    /// Closes the actor's own database: what a handler left behind finds it closed (G5).
+    async fn close_sql(&mut self) {
+        #[cfg(feature = "sqlite")]
+        self.hub.sql.close().await;
     }
 
     async fn last_save(&mut self, state: &A) {
@@ -205,6 +217,7 @@ impl<A: Actor> Cell<A> {
         let address = &self.slot.about.address;
         tracing::warn!(actor = %address, error = %broken.error, "reloading from the last commit");
         self.abort_beside().await;
+        self.close_sql().await;
         for job in mem::take(&mut self.jobs) {
             job.refuse(&broken.error);
         }

@@ -128,8 +128,11 @@ impl RegistryBuilder {
         }
         let table = Arc::new(Table::default());
         let roster = Arc::downgrade(&table);
+        let driver = self.driver.unwrap_or_else(|| Arc::new(Memory::new()));
         let host = Arc::new(Host {
-            driver: self.driver.unwrap_or_else(|| Arc::new(Memory::new())),
+            #[cfg(feature = "sqlite")]
+            sql: Arc::new(crate::sql::Pool::new(driver.databases())),
+            driver,
             clock: self.clock,
             entropy: self.entropy,
             tasks: TaskTracker::new(),

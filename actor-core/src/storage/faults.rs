@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, NewActor, ScanRange,
-    StorageError,
+    ActorRecord, Alarm, Batch, Committed, Creation, Databases, Driver, Entry, Loaded, NewActor,
+    ScanRange, StorageError,
 };
 use crate::{clock::Timestamp, id::ActorId, key::Address};
 
@@ -331,6 +331,10 @@ impl<D: Driver> Driver for Faults<D> {
     async fn next_alarm(&self) -> Result<Option<Timestamp>, StorageError> {
         self.read()?;
         self.inner.next_alarm().await
+    }
+
+    fn databases(&self) -> Databases {
+        self.inner.databases()
     }
 
     /// Closes the driver inside, except after a crash, whose [`restart`](Faults::restart) needs it.

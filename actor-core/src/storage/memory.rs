@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, NewActor, Op, ScanRange,
-    StorageError,
+    ActorRecord, Alarm, Batch, Committed, Creation, Databases, Driver, Entry, Loaded, NewActor, Op,
+    ScanRange, StorageError,
 };
 use crate::{
     clock::Timestamp,
@@ -33,17 +33,28 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     data: Arc<Mutex<Data>>,
+    databases: Databases,
     closed: AtomicBool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Memory {
     /// An empty storage.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            data: Arc::default(),
+            databases: Databases::memory(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Another driver over the same data, open even when this one is closed: what a restart sees.
@@ -51,6 +62,7 @@ impl Memory {
     pub fn reopen(&self) -> Self {
         Self {
             data: self.data.clone(),
+            databases: self.databases.clone(),
             closed: AtomicBool::new(false),
         }
     }
@@ -108,7 +120,10 @@ impl Driver for Memory {
         self.with(|data| {
             data.destroy(id);
             Ok(())
-        })
+        })?;
+        self.databases
+            .remove(id)
+            .map_err(|err| StorageError::Failed(err.into()))
     }
 
     async fn alarms(&self, until: Timestamp, limit: usize) -> Result<Vec<Alarm>, StorageError> {
@@ -120,6 +135,10 @@ impl Driver for Memory {
 
     async fn next_alarm(&self) -> Result<Option<Timestamp>, StorageError> {
         self.with(|data| Ok(data.alarms.first().map(|&(at, _)| at)))
+    }
+
+    fn databases(&self) -> Databases {
+        self.databases.clone()
     }
 
     async fn close(&self) -> Result<(), StorageError> {

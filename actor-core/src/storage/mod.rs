@@ -1,6 +1,7 @@
 //! Bytes under keys, kept safe: the [`Driver`] trait and what it speaks. Not what the bytes mean.
 
 mod batch;
+mod databases;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -17,9 +18,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 #[cfg(feature = "sqlite")]
+pub(crate) use self::databases::{Place, file as database_file};
+#[cfg(feature = "sqlite")]
 pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
 pub use self::{
     batch::{Batch, Committed, Op},
+    databases::Databases,
     memory::Memory,
 };
 use crate::{
@@ -75,6 +79,16 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 
     /// The earliest alarm of all actors.
     async fn next_alarm(&self) -> Result<Option<Timestamp>, StorageError>;
+
+    /// Where the own databases of actors live, those behind `ctx.sql()`: always the same. Nowhere
+    /// unless told, and such calls fail then.
+    ///
+    /// [`destroy`](Self::destroy) removes an actor's database too, after everything else; one that a
+    /// crash leaves behind goes when the driver is opened next. Only an actor that was
+    /// [created](Self::create) has one.
+    fn databases(&self) -> Databases {
+        Databases::nowhere()
+    }
 
     /// Finishes what was handed in and lets go of the storage. Later calls fail with
     /// [`StorageError::Closed`]. Closing twice is `Ok`.

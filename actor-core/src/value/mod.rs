@@ -10,6 +10,8 @@ pub mod tag;
 mod typed_array;
 
 pub use self::error::ValueError;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::store::UNTYPED;
 pub(crate) use self::{
     bigint::{decimal_to_value, magnitude_to_decimal},
     date::date_text,

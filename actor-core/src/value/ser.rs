@@ -174,7 +174,7 @@ impl Serializer for Writer {
         name: &'static str,
         value: &T,
     ) -> Result<Value, ValueError> {
-        if name == store::NAME && !self.stored {
+        if name == store::UNTYPED && !self.stored {
             return store::restore(value.serialize(Self {
                 stored: true,
                 ..self

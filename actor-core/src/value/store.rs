@@ -15,17 +15,17 @@ use serde::{
 use super::{Value, ValueError, bigint::decimal_to_value, de::Reader};
 
 /// The newtype by which our own serializer and deserializer know an untyped value.
-pub(super) const NAME: &str = "$actor_core::Value";
+pub(crate) const UNTYPED: &str = "$actor_core::Value";
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(NAME, &Stored(self))
+        serializer.serialize_newtype_struct(UNTYPED, &Stored(self))
     }
 }
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(NAME, Whole)
+        deserializer.deserialize_newtype_struct(UNTYPED, Whole)
     }
 }
 

@@ -10,9 +10,9 @@ use crate::{
     names::{self, Case, concrete},
 };
 
-/// Hooks that are calls; `on_create` comes before there is anything to call.
+/// Hooks that are calls; two come before there is anything to call.
 pub(super) fn called(model: &Handlers) -> impl Iterator<Item = &Hook> {
-    model.hooks.iter().filter(|it| it.kind != HookKind::Create)
+    model.hooks.iter().filter(|it| !it.kind.is_before_actor())
 }
 
 /// Every handler in the order of `HANDLERS`.
@@ -84,6 +84,7 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
     let table = table(model);
     let decode = wire::decode_call(model, actor);
     let hooks = wire::hook(model);
+    let migrate = run::migrate(model);
     let create = run::create(model, actor);
     let default_conn_state = default_conn_state(model, actor);
     let runs = run::runs(model, actor);
@@ -103,6 +104,7 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
             #hooks
             #default_conn_state
             #reply
+            #migrate
             #create
             #runs
         }

@@ -35,6 +35,36 @@ pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
     }
 }
 
+/// Nothing without the hook: most actors have no database.
+pub(super) fn migrate(model: &Handlers) -> TokenStream {
+    let hook = model.hooks.iter().find(|it| it.kind == HookKind::Migrate);
+    let Some(hook) = hook else {
+        return TokenStream::new();
+    };
+    let tx = hook
+        .subject
+        .as_ref()
+        .map(|ty| lend(ty, &quote!(__p::Transaction), &quote!(__tx)));
+    let is_new = hook
+        .is_new
+        .as_ref()
+        .map(|ty| quote_spanned!(ty.span()=> __is_new));
+    let given: Vec<_> = tx.into_iter().chain(is_new).collect();
+    let call = invoke(&hook.method, &quote!(__p::Ctx<Self>), &given);
+    let output = &hook.method.output;
+    let outcome = quote_spanned!(output.span()=> __p::outcome::<(), #output>(#call));
+    quote! {
+        const MIGRATES: __p::bool = true;
+        async fn migrate(
+            __ctx: &__p::Ctx<Self>,
+            __tx: &__p::Transaction,
+            __is_new: __p::bool,
+        ) -> __p::Result<(), __p::ActorError> {
+            #outcome
+        }
+    }
+}
+
 /// The three functions that run a call, by what the handler borrows.
 pub(super) fn runs(model: &Handlers, actor: &Path) -> TokenStream {
     let arms = |receiver: Receiver| {

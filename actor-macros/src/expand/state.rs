@@ -150,6 +150,7 @@ fn options(settings: &[Setting]) -> Option<TokenStream> {
             }
             SettingValue::Millis(it) => duration(*it),
             SettingValue::Count(it) => it.to_token_stream(),
+            SettingValue::Switch(it) => it.to_token_stream(),
         };
         quote!(__options.#field = #value;)
     });

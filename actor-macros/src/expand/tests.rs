@@ -51,6 +51,8 @@ fn smallest() {
 fn handlers() {
     let item = quote! {
         impl ChatRoom {
+            #[on_migrate]
+            async fn migrate(tx: &Transaction, is_new: bool) -> Result<(), RoomError> {}
             #[on_create]
             async fn create(ctx: &Ctx<Self>, topic: Topic) -> Result<Self, RoomError> {}
             #[on_wake]

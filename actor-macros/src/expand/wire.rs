@@ -80,7 +80,7 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
             HookKind::Connect => quote!(Connect),
             HookKind::Disconnect => quote!(Disconnect),
             HookKind::Request => quote!(Request),
-            HookKind::Create => return quote!(),
+            HookKind::Migrate | HookKind::Create => return quote!(),
         };
         let taken = takes_subject(hook.kind).then(|| quote!(__subject,));
         let given = match hook.kind {

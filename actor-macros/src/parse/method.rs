@@ -38,30 +38,44 @@ pub(super) fn hook(
     errors: &mut Errors,
     kind: HookKind,
     item: &mut ImplItemFn,
-) -> (Method, Option<Type>) {
+) -> (Method, Option<Type>, Option<Type>) {
     let before = errors.count();
     let mut method = method(errors, item);
     if kind != HookKind::Request {
         unnamed(errors, &method.output);
     }
-    let mut subject = None;
+    let (mut subject, mut is_new) = (None, None);
     for param in &item.sig.inputs {
         let FnArg::Typed(PatType { ty, .. }) = param else {
             continue;
         };
         match lent(ty) {
-            Some(ctx) if is_context(ty) && method.ctx.is_none() && subject.is_none() => {
+            Some(ctx)
+                if is_context(ty)
+                    && method.ctx.is_none()
+                    && subject.is_none()
+                    && is_new.is_none() =>
+            {
                 method.ctx = Some(context(errors, ctx));
             }
             Some(conn) if kind.has_conn() && is_conn(ty) && subject.is_none() => {
                 subject = Some(context(errors, conn));
             }
             None if kind.has_value() && subject.is_none() => subject = Some((**ty).clone()),
+            Some(tx)
+                if kind == HookKind::Migrate
+                    && is_transaction(ty)
+                    && subject.is_none()
+                    && is_new.is_none() =>
+            {
+                subject = Some(context(errors, tx));
+            }
+            None if kind == HookKind::Migrate && is_new.is_none() => is_new = Some((**ty).clone()),
             _ => errors.at(param, takes(kind)),
         }
     }
     method.sound = errors.count() == before;
-    (method, subject)
+    (method, subject, is_new)
 }
 
 /// The context and a connection are both references, so in hooks alone the name of a type says which
@@ -74,8 +88,16 @@ fn is_conn(ty: &Type) -> bool {
     last_name(ty).as_deref() == Some("Conn")
 }
 
+fn is_transaction(ty: &Type) -> bool {
+    last_name(ty).as_deref() == Some("Transaction")
+}
+
 fn takes(kind: HookKind) -> String {
     let what = match kind {
+        HookKind::Migrate => {
+            "`&Ctx<Self>`, then `&Transaction`, then a `bool`: whether the actor is new; each may \
+             be left out"
+        }
         HookKind::Create => "`&Ctx<Self>` and then the input, by value; each may be left out",
         HookKind::BeforeConnect => {
             "`&Ctx<Self>` and then the params, by value; each may be left out"

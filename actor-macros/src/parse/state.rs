@@ -24,6 +24,7 @@ const OPTIONS: &[&str] = &[
     "sleep_grace",
     "save_interval",
     "action_timeout",
+    "on_migrate_timeout",
     "on_create_timeout",
     "on_wake_timeout",
     "on_before_connect_timeout",
@@ -35,12 +36,14 @@ const OPTIONS: &[&str] = &[
     "max_incoming",
     "max_outgoing",
     "max_connections",
+    "warn_on_manual_transactions",
 ];
 
 const DURATIONS: &[&str] = &[
     "sleep_grace",
     "save_interval",
     "action_timeout",
+    "on_migrate_timeout",
     "on_create_timeout",
     "on_wake_timeout",
     "on_before_connect_timeout",
@@ -56,6 +59,8 @@ const COUNTS: &[&str] = &[
     "max_outgoing",
     "max_connections",
 ];
+
+const SWITCHES: &[&str] = &["warn_on_manual_transactions"];
 
 pub(crate) fn state(errors: &mut Errors, args: TokenStream, mut item: ItemStruct) -> State {
     let mut options = Options::new("actor", OPTIONS);
@@ -97,6 +102,9 @@ fn settings(errors: &mut Errors, options: &Options) -> Vec<Setting> {
     );
     for key in DURATIONS {
         set(key, options.millis(errors, key).map(SettingValue::Millis));
+    }
+    for key in SWITCHES {
+        set(key, options.switch(errors, key).map(SettingValue::Switch));
     }
     for key in COUNTS {
         set(key, options.count(errors, key).map(SettingValue::Count));

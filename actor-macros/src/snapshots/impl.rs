@@ -1,4 +1,5 @@
 impl ChatRoom {
+    async fn migrate(tx: &Transaction, is_new: bool) -> Result<(), RoomError> {}
     async fn create(ctx: &Ctx<Self>, topic: Topic) -> Result<Self, RoomError> {}
     async fn wake(&mut self) {}
     async fn admit(&self, ctx: &Ctx<Self>, join: Join) -> Result<Member, RoomError> {}
@@ -153,6 +154,20 @@ const _: () = {
                 __Call::Admit(_, ref mut __reply) => __reply,
                 __Call::Joined(_, ref mut __reply) => __reply,
             }
+        }
+        const MIGRATES: __p::bool = true;
+        async fn migrate(
+            __ctx: &__p::Ctx<Self>,
+            __tx: &__p::Transaction,
+            __is_new: __p::bool,
+        ) -> __p::Result<(), __p::ActorError> {
+            __p::outcome::<
+                (),
+                Result<(), RoomError>,
+            >(
+                Self::migrate(__p::lend::<Transaction, __p::Transaction>(__tx), __is_new)
+                    .await,
+            )
         }
         async fn create(
             __ctx: &__p::Ctx<Self>,

@@ -8,6 +8,9 @@ pub struct Room {}
 
 #[actor]
 impl Room {
+    #[on_migrate]
+    async fn migrate(is_new: bool, tx: &actor_core::sql::Transaction) {}
+
     #[on_create]
     async fn create(input: &Value) -> Self {
         Self {}

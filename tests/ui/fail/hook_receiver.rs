@@ -13,6 +13,9 @@ impl Room {
         Self {}
     }
 
+    #[on_migrate]
+    async fn migrate(&mut self) {}
+
     #[on_wake]
     async fn wake(ctx: &TaskCtx<Self>) {}
 

@@ -11,6 +11,7 @@
 
 mod alarms;
 mod commits;
+mod databases;
 mod directory;
 mod durable;
 mod reads;
@@ -43,6 +44,7 @@ pub async fn check<D: Driver>(open: impl AsyncFn() -> D) {
     Box::pin(reads::check(&bench)).await;
     Box::pin(commits::check(&bench)).await;
     Box::pin(alarms::check(&bench)).await;
+    Box::pin(databases::check(&bench)).await;
     Box::pin(durable::check_close(&bench)).await;
 }
 

@@ -2,6 +2,8 @@
 
 mod error;
 mod lock;
+mod options;
+mod orphans;
 mod query;
 mod queue;
 mod reader;
@@ -12,7 +14,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -20,15 +22,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::error::OpenError;
+pub use self::{error::OpenError, options::SqliteOptions};
 use self::{
-    lock::Lock,
     reader::{Inline, Read},
-    worker::{Command, Job, Reply, Worker},
+    worker::{Command, Job, Reply},
 };
 use super::{
-    ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, NewActor, ScanRange,
-    StorageError,
+    ActorRecord, Alarm, Batch, Committed, Creation, Databases, Driver, Entry, Loaded, NewActor,
+    ScanRange, StorageError,
 };
 use crate::{clock::Timestamp, id::ActorId, key::Address};
 
@@ -41,6 +42,7 @@ use crate::{clock::Timestamp, id::ActorId, key::Address};
 /// without blocking.
 pub struct Sqlite {
     path: PathBuf,
+    databases: Databases,
     /// `None` once closed. The threads end when the last sender is gone.
     ends: RwLock<Option<Arc<Ends>>>,
     /// Turns true when the threads have ended and the lock is free.
@@ -58,8 +60,9 @@ struct Ends {
 impl Sqlite {
     /// Opens the database at `path`, or makes one, with the default [options](Self::options).
     ///
-    /// Beside it stand `<path>.lock`, which keeps other processes out, and, while it is open,
-    /// SQLite's `<path>-wal` and `<path>-shm`.
+    /// Beside it stand `<path>.lock`, which keeps other processes out, the directory `<path>.actors`
+    /// with a database for each actor that uses `ctx.sql()`, and, while it is open, SQLite's
+    /// `<path>-wal` and `<path>-shm`.
     ///
     /// # Errors
     ///
@@ -173,7 +176,15 @@ impl Driver for Sqlite {
 
     async fn destroy(&self, id: ActorId) -> Result<(), StorageError> {
         self.write(|reply| Command::Destroy(Job::new(id, reply)))
-            .await
+            .await?;
+        // After the record: a crash in between leaves a file without an actor, which the next start
+        // finds, and never an actor without its file.
+        orphans::remove(&self.databases, id).await;
+        Ok(())
+    }
+
+    fn databases(&self) -> Databases {
+        self.databases.clone()
     }
 
     async fn alarms(&self, until: Timestamp, limit: usize) -> Result<Vec<Alarm>, StorageError> {
@@ -215,160 +226,6 @@ impl fmt::Debug for Sqlite {
         f.debug_struct("Sqlite")
             .field("path", &self.path)
             .finish_non_exhaustive()
-    }
-}
-
-/// How to open a [`Sqlite`] database.
-///
-/// ```no_run
-/// use std::time::Duration;
-///
-/// use actor_core::storage::Sqlite;
-///
-/// # fn open() -> Result<(), actor_core::storage::OpenError> {
-/// let storage = Sqlite::options().readers(4).busy(Duration::from_secs(1)).open("actors.db")?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct SqliteOptions {
-    busy: Duration,
-    group: usize,
-    readers: usize,
-    inline_reads: bool,
-    max_bytes: Option<u64>,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            busy: Duration::from_secs(5),
-            group: 1024,
-            readers: 2,
-            inline_reads: true,
-            max_bytes: None,
-        }
-    }
-}
-
-impl SqliteOptions {
-    /// How long to wait for a foreign program, such as a backup, that has the database locked: 5 s
-    /// unless told.
-    pub fn busy(self, busy: Duration) -> Self {
-        Self { busy, ..self }
-    }
-
-    /// Most writes in one transaction, and most that wait for the next: 1,024 unless told, at
-    /// least 1. More writes per second against a longer wait for each.
-    pub fn group(self, group: usize) -> Self {
-        Self {
-            group: group.max(1),
-            ..self
-        }
-    }
-
-    /// How many reads run at once: 2 unless told, at least 1. Each costs a thread and up to 4 MiB of
-    /// cache.
-    pub fn readers(self, readers: usize) -> Self {
-        Self {
-            readers: readers.max(1),
-            ..self
-        }
-    }
-
-    /// Whether short reads, such as those of a waking actor, run on the thread that asks for them:
-    /// yes unless told.
-    ///
-    /// What memory holds is read in microseconds, sooner than another thread hears of it. What it
-    /// does not hold keeps a thread of the runtime waiting for the disk. Say no where the database
-    /// is much larger than memory and its disk is slow. Costs as many connections as there are
-    /// [`readers`](Self::readers), each with up to 4 MiB of cache.
-    pub fn inline_reads(self, inline_reads: bool) -> Self {
-        Self {
-            inline_reads,
-            ..self
-        }
-    }
-
-    /// Most bytes the database file may have before writes fail with [`StorageError::Full`]: as many
-    /// as the disk takes unless told.
-    pub fn max_bytes(self, max_bytes: u64) -> Self {
-        Self {
-            max_bytes: Some(max_bytes),
-            ..self
-        }
-    }
-
-    /// Opens the database at `path`, or makes one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sqlite::open`].
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Sqlite, OpenError> {
-        let path = lock::resolve(path.as_ref())?;
-        let lock = Lock::take(&path)?;
-        let failed = |err| OpenError::of(&path, err);
-        let mut db = connect(
-            &path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-            self.busy,
-        )?;
-        schema::check(&db, &path)?;
-        if db.is_readonly("main").map_err(failed)? {
-            return Err(OpenError::ReadOnly { path, source: None });
-        }
-        self.prepare(&db).map_err(failed)?;
-        schema::migrate(&mut db).map_err(failed)?;
-        let readers = connect_readers(&path, self.readers, self.busy)?;
-        let inline = if self.inline_reads { self.readers } else { 0 };
-        let inline = Inline::new(connect_readers(&path, inline, Duration::ZERO)?);
-        let worker = Worker::new(db, self.group).map_err(failed)?;
-        self.start(path.clone(), lock, worker, readers, inline)
-            .map_err(|err| OpenError::of_io(&path, err))
-    }
-
-    fn start(
-        self,
-        path: PathBuf,
-        lock: Lock,
-        worker: Worker,
-        readers: Vec<Connection>,
-        inline: Inline,
-    ) -> std::io::Result<Sqlite> {
-        let (writes, write_queue) = mpsc::channel(self.group);
-        let (reads, read_queue) = mpsc::channel(READ_QUEUE);
-        let (tell, done) = watch::channel(false);
-        let readers = reader::start(readers, read_queue)?;
-        let writer = thread::Builder::new()
-            .name("sqlite-writer".into())
-            .spawn(move || {
-                worker.run(write_queue, readers);
-                drop(lock);
-                // Nobody may be waiting.
-                let _ = tell.send(true);
-            })?;
-        Ok(Sqlite {
-            path,
-            ends: RwLock::new(Some(Arc::new(Ends {
-                inline,
-                writes,
-                reads,
-            }))),
-            done,
-            writer: Mutex::new(Some(writer)),
-        })
-    }
-
-    /// Settings of the writer, some of which change the file.
-    fn prepare(&self, db: &Connection) -> rusqlite::Result<()> {
-        db.execute_batch(WRITER)?;
-        if let Some(bytes) = self.max_bytes {
-            let page: u32 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
-            let pages = i64::try_from(bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);
-            db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-        }
-        Ok(())
     }
 }
 
@@ -415,9 +272,6 @@ fn stopped() -> StorageError {
     StorageError::Failed("the storage thread has stopped".into())
 }
 
-/// Most reads that wait for a reader.
-const READ_QUEUE: usize = 1024;
-
 /// For every connection. Mapping the file would turn a failing disk into a signal that kills the
 /// process.
 const CONNECTION: &str = "
@@ -425,13 +279,3 @@ const CONNECTION: &str = "
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -4096;
     PRAGMA trusted_schema = OFF;";
-
-/// For the writer. `FULL` flushes the log at every commit, which is what an answer promises; the two
-/// `fullfsync` make that true on macOS too. The size limit gives back the disk after a burst.
-const WRITER: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA fullfsync = ON;
-    PRAGMA checkpoint_fullfsync = ON;
-    PRAGMA journal_size_limit = 67108864;
-    PRAGMA cache_size = -16384;";

@@ -87,7 +87,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ValueError> {
-        if name == crate::value::store::NAME {
+        if name == crate::value::store::UNTYPED {
             return self.whole().deserialize_newtype_struct(name, visitor);
         }
         visitor.visit_newtype_struct(self)

@@ -224,7 +224,7 @@ impl<'de> Deserializer<'de> for Reader {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ValueError> {
-        if name == store::NAME && !self.exact {
+        if name == store::UNTYPED && !self.exact {
             return visitor.visit_newtype_struct(Self::exact(ser::stored(&self.value)?));
         }
         visitor.visit_newtype_struct(self)
