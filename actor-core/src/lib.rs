@@ -95,7 +95,8 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [requests](guide::requests), [storage](guide::storage), [SQL](guide::sql),
+//! [requests](guide::requests), [storage](guide::storage), [SQL](guide::sql), testing (with the
+//! feature `testing`),
 //! [without macros](guide::by_hand). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
@@ -106,7 +107,7 @@
 //! |---|---|---|
 //! | `macros` | yes | `#[actor]`, `#[derive(Event)]`, `#[derive(ActionError)]` |
 //! | `sqlite` | yes | the SQLite driver and `ctx.sql()`, with SQLite itself compiled in |
-//! | `testing` | no | the drivers' conformance suite, drivers that fail on purpose |
+//! | `testing` | no | the module `testing`: time, storage and crashes in the hands of tests; the drivers' conformance suite |
 //!
 //! # Cancel safety
 //!
@@ -141,6 +142,8 @@ pub mod request;
 #[cfg(feature = "sqlite")]
 pub mod sql;
 pub mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod value;
 
 #[doc(hidden)]
@@ -198,6 +201,10 @@ pub mod guide {
     #[cfg(feature = "sqlite")]
     #[doc = include_str!("docs/sql.md")]
     pub mod sql {}
+
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("docs/testing.md")]
+    pub mod testing {}
 
     #[doc = include_str!("docs/by_hand.md")]
     ///

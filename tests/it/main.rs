@@ -15,6 +15,7 @@ mod durability;
 mod faults;
 mod hardening;
 mod keys;
+mod kit;
 mod kv;
 mod lifecycle;
 mod receivers;
@@ -25,12 +26,15 @@ use actor_core::{
     Registry,
     registry::RegistryBuilder,
     storage::{Driver, Memory},
+    testing::TestRegistry,
 };
 use std::sync::Arc;
 
 /// A registry over memory, with whatever actors `declare` adds.
-async fn registry(declare: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Registry {
-    declare(Registry::builder()).build().await.unwrap()
+async fn registry(
+    declare: impl Fn(RegistryBuilder) -> RegistryBuilder + Send + Sync + 'static,
+) -> Registry {
+    TestRegistry::start(declare).await.clone()
 }
 
 /// A registry over storage that others look into too.

@@ -29,12 +29,18 @@ pub(crate) struct Host {
     /// Tasks of clients' sockets, which outlive the actors.
     pub(crate) sockets: TaskTracker,
     pub(crate) closing: AtomicBool,
+    /// Whether it ends without hooks and saves.
+    pub(crate) aborted: AtomicBool,
     pub(crate) roster: Weak<dyn Roster>,
 }
 
 impl Host {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
     }
 }
 

@@ -22,6 +22,12 @@ use crate::{
 impl<A: Actor> Cell<A> {
     /// Begins the grace window: `on_sleep` or `on_destroy`, and the connections that go.
     pub(super) fn run_stop_hook(&mut self, state: &A, why: Stop) {
+        if self.slot.host.is_aborted() {
+            // As in a crash, nothing more is saved.
+            self.tainted = true;
+            self.tell(Event::HookDone(why));
+            return;
+        }
         // What came before the hook is safe whatever the hook does.
         if self.stores() && self.saving.is_dirty() {
             self.save(state);

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::local::Connection;
+use super::{ActorRef, local::Connection};
 use crate::{
     actor::{Actor, Reply, aborted},
     cell::{Asked, Msg, Refused, Slot},
@@ -140,6 +140,21 @@ impl<A: Actor> ActorHandle<A> {
     /// If dropped before it completes, the actor may have been created.
     pub async fn resolve(&self) -> Result<ActorId, ActorError> {
         Ok(self.slot().await?.about.id)
+    }
+
+    /// The actor itself, looked up and created if need be: to see whether it is awake, or to have it
+    /// sleep. Does not wake it.
+    ///
+    /// # Errors
+    ///
+    /// As the first call would.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may have been created.
+    pub async fn actor(&self) -> Result<ActorRef, ActorError> {
+        let slot = self.slot().await?;
+        Ok(ActorRef { slot })
     }
 
     /// Opens a connection: the actor's connect hooks run, then events arrive until the connection is

@@ -138,6 +138,7 @@ impl RegistryBuilder {
             tasks: TaskTracker::new(),
             sockets: TaskTracker::new(),
             closing: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             roster,
         });
         let namespace = self.namespace;

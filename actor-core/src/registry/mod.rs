@@ -148,6 +148,22 @@ impl Registry {
         }
     }
 
+    /// Ends everything as a crash of the process would: no hook runs, nothing that waits is saved,
+    /// sockets are closed, calls fail with `actor.stopping`. What was acknowledged is on disk. For when
+    /// [`shutdown`](Self::shutdown) takes too long, and for tests.
+    ///
+    /// Handlers that wait in the middle are aborted at the end of the actor's `sleep_grace`. The
+    /// storage stays open.
+    pub fn abort(&self) {
+        let host = &self.inner.host;
+        host.closing.store(true, Ordering::Release);
+        host.aborted.store(true, Ordering::Release);
+        for slot in self.inner.table.all() {
+            slot.ask(Stop::Shutdown);
+            slot.close_sockets(&CloseFrame::new(1012, "actor.stopping"));
+        }
+    }
+
     /// Tells connected clients that the process stops, and waits a moment for those who listen.
     async fn close_sockets(&self) {
         let stopping = cell::stopping();

@@ -1,0 +1,112 @@
+//! The kit for tests of actors: what it says happens, happens.
+
+use std::{sync::atomic::AtomicU32, time::Duration};
+
+use actor_core::{
+    clock::{Clock as _, Timestamp},
+    prelude::*,
+    testing::{Fault, TestRegistry},
+};
+
+static SLEPT: AtomicU32 = AtomicU32::new(0);
+
+#[actor(event = Heard, durability = "relaxed", save_interval = "10s", sleep_after = "1m")]
+#[derive(Default)]
+pub(crate) struct Diary {
+    lines: Vec<String>,
+}
+
+#[derive(Clone, Event)]
+pub(crate) enum Heard {
+    Line(String),
+}
+
+#[actor]
+impl Diary {
+    #[on_sleep]
+    async fn sleep(&mut self) {
+        SLEPT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.lines.push("slept".into());
+    }
+
+    #[action]
+    async fn write(&mut self, ctx: &Ctx<Self>, line: String) -> Timestamp {
+        self.lines.push(line.clone());
+        ctx.broadcast(Heard::Line(line));
+        ctx.now()
+    }
+
+    #[action(durability = "acked")]
+    async fn write_surely(&mut self, line: String) {
+        self.lines.push(line);
+    }
+
+    #[action]
+    async fn lines(&self) -> Vec<String> {
+        self.lines.clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_runs_no_hook_saves_nothing_and_cuts_connections() {
+    let mut registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    let mut conn = diary.connect(Value::Undefined).await.unwrap();
+    conn.write_surely("kept".into()).await.unwrap();
+    conn.write("lost".into()).await.unwrap();
+    let slept = SLEPT.load(std::sync::atomic::Ordering::Relaxed);
+    registry.crash().await;
+    while conn.next().await.is_some() {}
+    assert_eq!(SLEPT.load(std::sync::atomic::Ordering::Relaxed), slept);
+    let lines = registry.get_or_create::<Diary>("one").lines().await;
+    assert_eq!(lines.unwrap(), ["kept"]);
+    // The dead process answers nobody who asks it to remember.
+    diary.write_surely("to the dead".into()).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_and_a_hibernation_save_what_they_should() {
+    let mut registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    let mut conn = diary.connect(Value::Undefined).await.unwrap();
+    conn.write("first".into()).await.unwrap();
+    registry.hibernate(&diary).await;
+    assert!(!registry.is_awake(&diary).await);
+    conn.write("second".into()).await.unwrap();
+    assert!(registry.is_awake(&diary).await);
+    for expected in ["first", "second"] {
+        let Some(Heard::Line(line)) = conn.next().await.as_deref().cloned() else {
+            panic!("no event");
+        };
+        assert_eq!(line, expected);
+    }
+    registry.restart().await;
+    let lines = registry.get_or_create::<Diary>("one").lines().await;
+    assert_eq!(lines.unwrap(), ["first", "slept", "second", "slept"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_passes_with_the_runtimes_and_jumps_when_told() {
+    let registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    let first = diary.write("a".into()).await.unwrap();
+    registry.advance(Duration::from_secs(3_600)).await;
+    let second = diary.write("b".into()).await.unwrap();
+    assert_eq!(second.since(first), Duration::from_secs(3_600));
+    registry.clock().jump_back(Duration::from_secs(7_200));
+    assert!(diary.write("c".into()).await.unwrap() < first);
+    registry.clock().set(Timestamp::from_millis(5));
+    assert_eq!(registry.clock().now(), Timestamp::from_millis(5));
+    registry.clock().jump_ahead(Duration::from_millis(2));
+    assert_eq!(diary.write("d".into()).await.unwrap().as_millis(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage_fails_when_told() {
+    let registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    diary.write_surely("a".into()).await.unwrap();
+    registry.storage().script([Some(Fault::Refuse)]);
+    diary.write_surely("b".into()).await.unwrap_err();
+    assert_eq!(diary.lines().await.unwrap(), ["a"]);
+}
