@@ -30,6 +30,11 @@ pub struct Ctx<A: ActorType> {
 }
 
 impl<A: ActorType> Ctx<A> {
+    /// Whether it is that of any call through a handle.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.caller.is_none() && self.request.is_none()
+    }
+
     /// This actor's id.
     #[must_use]
     pub fn id(&self) -> ActorId {

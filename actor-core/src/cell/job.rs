@@ -80,6 +80,11 @@ impl<A: Actor> Job<A> {
         matches!(self.then, Then::Reply | Then::HttpDone(_))
     }
 
+    /// Whether its context is that of any other call through a handle.
+    pub(super) fn is_plain(&self) -> bool {
+        self.caller.is_none() && self.request.is_none()
+    }
+
     pub(super) fn ctx(&self, hub: &Arc<Hub<A>>, origin: Origin) -> Ctx<A> {
         Ctx {
             hub: Arc::clone(hub),

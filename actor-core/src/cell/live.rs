@@ -1,34 +1,30 @@
-//! The loop of one life: what may wake it, and what it does next.
+//! One life: what may wake it, and what it does next.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    future::poll_fn,
-    pin::Pin,
+    collections::BTreeMap,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use tokio::{
-    task::JoinSet,
+    task::{JoinSet, unconstrained},
     time::{Instant, Sleep, sleep_until},
 };
 
 use super::{
-    commit::Saving, gate::Gate, guard::guard_now, job::Job, mailbox::Msg, side::FreeDone,
-    slot::Slot, startup,
+    commit::Saving, gate::Gate, guard::guard_now, job::Job, mailbox::Msg, queue::Queue,
+    side::FreeDone, slot::Slot, task::Step,
 };
 use crate::{
-    actor::{Actor, Hub, Listener, LocalQueue, Receiver, Turn},
+    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
     config::{ActorOptions, Durability},
     connection::{CloseFrame, Outbox},
     error::ActorError,
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
 };
-
-/// Turns in a row after which the cell lets other tasks run.
-const BURST: u32 = 128;
 
 /// One life of an actor.
 ///
@@ -45,15 +41,21 @@ pub(super) struct Cell<A: Actor> {
     pub(super) undestroyed: bool,
     /// Whether something goes on beside the turns: a commit, free handlers.
     pub(super) beside: bool,
-    /// Why this life cannot go on.
-    pub(super) broken: Option<Broken>,
+    /// Whether the actor has anything on disk; if not, nothing looks at `saving`.
+    pub(super) stores: bool,
     /// Whether `on_state_change` is about to run.
     pub(super) change_is_due: bool,
-    pub(super) effects: VecDeque<Effect>,
+    /// The context of calls through a handle, while none runs.
+    pub(super) plain: Option<Ctx<A>>,
+    /// Why this life cannot go on.
+    pub(super) broken: Option<Broken>,
+    pub(super) effects: Queue<Effect>,
     /// What follows from what ran; goes before the batch.
-    pub(super) jobs: VecDeque<Job<A>>,
+    pub(super) jobs: Queue<Job<A>>,
     /// Messages taken from the mailbox and not begun.
-    pub(super) batch: VecDeque<Msg<A>>,
+    pub(super) batch: Queue<Msg<A>>,
+    /// When `timer` fires, if it was asked to wake this task.
+    armed: Option<Instant>,
     pub(super) machine: Machine,
     timer: Option<Pin<Box<Sleep>>>,
     pub(super) saving: Saving,
@@ -103,52 +105,15 @@ pub(super) enum Held<A: Actor> {
     Done(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
 }
 
-/// What the loop does next.
-enum Step<A: Actor> {
-    Run(Job<A>),
-    Turn(Turn<A>),
-    Perform(Effect),
-    /// Look again: something beside the turns has changed.
-    Look,
-}
-
-/// The actor's task: one life after another, until it sleeps with nothing waiting.
-pub(super) async fn run<A: Actor>(slot: Arc<Slot<A>>) {
-    loop {
-        // Taken apart at once: a binding for the whole would be a second place for it in the task.
-        let Ok((mut cell, mut state)) = Box::pin(startup::start(&slot)).await else {
-            return;
-        };
-        let over = match cell.serve(&mut state).await {
-            Ended::Broken(broken) => {
-                drop(state);
-                Box::pin(cell.abandon(broken)).await
-            }
-            Ended::Stopped(why) => {
-                drop(state);
-                cell.leave(why)
-            }
-        };
-        if over {
-            return;
-        }
-    }
-}
-
 /// What a life that broke leaves to the next: what its connections heard, saved or not, for their
 /// clients believe so.
 pub(super) type Hears = BTreeMap<ConnId, Vec<Arc<str>>>;
-
-/// How a life ended.
-enum Ended {
-    Broken(Broken),
-    Stopped(Stop),
-}
 
 impl<A: Actor> Cell<A> {
     pub(super) fn new(slot: Arc<Slot<A>>, hub: Arc<Hub<A>>, saving: Saving) -> Self {
         let options = &slot.info.options;
         let machine = Machine::new(options.sleep_after, options.sleep_grace);
+        let stores = options.durability != Durability::None;
         Self {
             slot,
             hub,
@@ -157,10 +122,13 @@ impl<A: Actor> Cell<A> {
             undestroyed: false,
             beside: false,
             change_is_due: false,
+            stores,
+            plain: None,
             broken: None,
-            effects: VecDeque::new(),
-            jobs: VecDeque::new(),
-            batch: VecDeque::new(),
+            effects: Queue::new(),
+            jobs: Queue::new(),
+            batch: Queue::new(),
+            armed: None,
             machine,
             timer: None,
             saving,
@@ -170,49 +138,22 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    async fn serve(&mut self, state: &mut A) -> Ended {
-        let mut burst = 0;
-        loop {
-            // First, because the state of a broken life must not be saved.
-            if let Some(broken) = self.broken.take() {
-                return Ended::Broken(broken);
-            }
-            self.saving.look_at_clock();
-            if self.saving.is_due() {
-                self.save(state);
-            }
-            match poll_fn(|cx| self.poll_step(cx)).await {
-                Step::Run(job) => match job.receiver() {
-                    Receiver::Exclusive => self.run_exclusive(state, job).await,
-                    Receiver::Shared => self.run_shared(state, job).await,
-                    Receiver::Free => self.spawn_free(job),
-                },
-                Step::Turn(turn) => self.run_turn(state, turn),
-                Step::Perform(Effect::RunStopHook(why)) => self.run_stop_hook(state, why),
-                Step::Perform(Effect::Finalize(why)) => Box::pin(self.finalize(state, why)).await,
-                Step::Perform(Effect::End(why)) => return Ended::Stopped(why),
-                Step::Look => {}
-            }
-            burst += 1;
-            if BURST <= burst {
-                burst = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
     pub(super) fn options(&self) -> &ActorOptions {
         &self.slot.info.options
     }
 
     /// Whether the actor has anything on disk.
     pub(super) fn stores(&self) -> bool {
-        self.options().durability != Durability::None
+        self.stores
     }
 
     /// Tells the machine what happened and queues what it wants done.
     pub(super) fn tell(&mut self, event: Event) {
-        let effect = self.machine.on(Instant::now(), event);
+        self.tell_at(Instant::now(), event);
+    }
+
+    fn tell_at(&mut self, now: Instant, event: Event) {
+        let effect = self.machine.on(now, event);
         if let Some(Effect::RunStopHook(_)) = effect {
             // Before the effect is performed, because that waits for the turn that runs now.
             self.hub.begin_stop();
@@ -245,9 +186,9 @@ impl<A: Actor> Cell<A> {
         });
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
         self.poll_side(cx);
-        if self.broken.is_some() || self.saving.is_due() {
+        if self.broken.is_some() || (self.stores && self.saving.is_due()) {
             return Poll::Ready(Step::Look);
         }
         if self.poll_grace(cx).is_ready() {
@@ -279,11 +220,20 @@ impl<A: Actor> Cell<A> {
         let Some(end) = self.machine.grace_ends() else {
             return Poll::Pending;
         };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
-        if timer.deadline() != end {
-            timer.as_mut().reset(end);
+        self.poll_timer(cx, end)
+    }
+
+    /// Ready once it is `at`.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
         }
-        timer.as_mut().poll(cx)
+        // Without tokio's budget, or a task that has used it up would wait for a timer that was never
+        // told whom to wake.
+        let fired = pin!(unconstrained(timer.as_mut())).poll(cx);
+        self.armed = fired.is_pending().then_some(at);
+        fired
     }
 
     /// Looks into the mailbox, which is only worth its lock when nothing else is to do.
@@ -296,31 +246,29 @@ impl<A: Actor> Cell<A> {
         {
             return Poll::Ready(Step::Turn(turn));
         }
-        // A lone message needs no batch, and so touches no second buffer.
-        let lone = if started {
+        let first = if started {
             mailbox.take_calls(&mut self.batch)
         } else {
             None
         };
-        let rung = mailbox.poll_any(cx).is_ready();
         let free_waits = started && mailbox.has_free();
+        let news = first.is_some() || stop.is_some() || free_waits;
+        // Who goes on anyway need not be woken.
+        let rung = !news && mailbox.poll_any(cx).is_ready();
         drop(mailbox);
-        let mut news = stop.is_some();
         if let Some(stop) = stop {
             self.ask(stop);
         }
         if free_waits {
             self.start_waiting_free();
-            news = true;
         }
-        if !self.batch.is_empty() || lone.is_some() {
+        if first.is_some() {
             self.slot.made_room();
-            news = true;
         }
         if news {
             self.quiet = false;
             self.machine.busy();
-            let job = lone.and_then(|msg| self.begin(msg));
+            let job = first.and_then(|msg| self.begin(msg));
             return Poll::Ready(job.map_or(Step::Look, Step::Run));
         }
         if rung {
@@ -332,37 +280,46 @@ impl<A: Actor> Cell<A> {
 
     /// Nothing to do: arms the timer, and sleeps if it is time.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
+        let mut now = None;
         if !self.quiet {
             self.quiet = true;
             if self.machine.counts_idle_time() {
-                self.tell(Event::Quiet);
+                let read = Instant::now();
+                now = Some(read);
+                self.tell_at(read, Event::Quiet);
             }
             if !self.effects.is_empty() {
                 return Poll::Ready(Step::Look);
             }
         }
         let machine = self.machine.next_deadline();
-        let Some(next) = machine.into_iter().chain(self.saving.next_deadline()).min() else {
+        let saving = if self.stores {
+            self.saving.next_deadline()
+        } else {
+            None
+        };
+        let Some(next) = machine.into_iter().chain(saving).min() else {
             self.timer = None;
+            self.armed = None;
             return Poll::Pending;
         };
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(next)));
-        // A later deadline leaves the timer as it is: when it fires too early, it is set anew.
-        if next < timer.deadline() {
-            timer.as_mut().reset(next);
+        // A later deadline leaves the timer as it is: when it fires too early, it is set anew. One
+        // that will wake this task need not be asked again.
+        let armed = self.armed.filter(|it| *it <= next);
+        if now.is_some_and(|now| armed.is_some_and(|it| now < it)) {
+            return Poll::Pending;
         }
-        while timer.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            if next <= now {
-                self.timer = None;
-                self.tell(Event::Deadline);
-                return Poll::Ready(Step::Look);
+        if self.poll_timer(cx, armed.unwrap_or(next)).is_pending() {
+            return Poll::Pending;
+        }
+        while Instant::now() < next {
+            if self.poll_timer(cx, next).is_pending() {
+                return Poll::Pending;
             }
-            timer.as_mut().reset(next);
         }
-        Poll::Pending
+        self.timer = None;
+        self.tell(Event::Deadline);
+        Poll::Ready(Step::Look)
     }
 
     /// Begins with a message: what to run first, if anything.

@@ -6,7 +6,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::job::{HttpCall, Opening};
+use super::{
+    job::{HttpCall, Opening},
+    queue::Queue,
+};
 use crate::{
     actor::{Actor, ReadTurn, Turn},
     id::ConnId,
@@ -50,18 +53,21 @@ pub(super) enum Phase {
 /// cannot fall between a cell that leaves and one that comes.
 ///
 /// Small on purpose: with thousands of actors each line of memory that a message touches has to be
-/// fetched.
+/// fetched. A lone message lies in the mailbox itself.
+#[repr(C)] // What every message touches stands together.
 pub(super) struct Mailbox<A: Actor> {
     pub(super) phase: Phase,
     stop: Option<Stop>,
     rung: bool,
     /// Whether the cell waits for something to come.
     parked: bool,
-    limit: usize,
+    limit: u32,
     /// The cell's; kept from one wait to the next.
     waker: Option<Waker>,
-    calls: VecDeque<Msg<A>>,
+    /// What came after `next`; empty while there is none.
+    calls: Queue<Msg<A>>,
     beside: Option<Box<Beside<A>>>,
+    next: Option<Msg<A>>,
 }
 
 /// What need not wait for the calls before it. Few actors ever have any.
@@ -97,10 +103,11 @@ impl<A: Actor> Mailbox<A> {
             stop: None,
             rung: false,
             parked: false,
-            limit,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
             waker: None,
-            calls: VecDeque::new(),
+            calls: Queue::new(),
             beside: None,
+            next: None,
         }
     }
 
@@ -115,6 +122,8 @@ impl<A: Actor> Mailbox<A> {
         }
         if is_free {
             self.beside.get_or_insert_default().free.push_back(msg);
+        } else if self.next.is_none() {
+            self.next = Some(msg);
         } else {
             self.calls.push_back(msg);
         }
@@ -123,7 +132,7 @@ impl<A: Actor> Mailbox<A> {
 
     pub(super) fn has_room(&self) -> bool {
         let free = self.beside.as_ref().map_or(0, |it| it.free.len());
-        self.calls.len() + free < self.limit
+        usize::from(self.next.is_some()) + self.calls.len() + free < self.limit as usize
     }
 
     pub(super) fn push_turn(&mut self, turn: Turn<A>) {
@@ -164,17 +173,21 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
-    /// Moves what waits into `batch`, which must be empty; a lone message is given directly.
-    pub(super) fn take_calls(&mut self, batch: &mut VecDeque<Msg<A>>) -> Option<Msg<A>> {
-        if self.calls.len() <= 1 {
-            return self.calls.pop_front();
+    /// Takes all calls that wait: gives the first, and moves the others into `batch`, which must be
+    /// empty.
+    pub(super) fn take_calls(&mut self, batch: &mut Queue<Msg<A>>) -> Option<Msg<A>> {
+        let first = self.next.take();
+        if !self.calls.is_empty() {
+            mem::swap(&mut self.calls, batch);
         }
-        mem::swap(&mut self.calls, batch);
-        None
+        first
     }
+
     /// Puts messages back that were taken and not begun, before all others.
-    pub(super) fn put_back(&mut self, mut batch: VecDeque<Msg<A>>) {
+    pub(super) fn put_back(&mut self, mut batch: Queue<Msg<A>>) {
+        batch.extend(self.next.take());
         batch.append(&mut self.calls);
+        self.next = batch.pop_front();
         self.calls = batch;
     }
 
@@ -206,7 +219,8 @@ impl<A: Actor> Mailbox<A> {
     /// Everything that waits, for a cell that cannot serve it.
     pub(super) fn drain(&mut self) -> Vec<Msg<A>> {
         let free = self.beside.take().map(|it| it.free).into_iter().flatten();
-        free.chain(self.calls.drain(..)).collect()
+        let calls = mem::take(&mut self.calls);
+        free.chain(self.next.take()).chain(calls).collect()
     }
 
     /// Everything that somebody waits for, of a cell that cannot serve it now. That a client has gone,
@@ -216,7 +230,9 @@ impl<A: Actor> Mailbox<A> {
         let (kept, awaited) = all
             .into_iter()
             .partition::<Vec<_>, _>(|it| matches!(it, Msg::Close(_) | Msg::Subscribe(..)));
-        self.calls = kept.into();
+        let mut batch = Queue::new();
+        batch.extend(kept);
+        self.put_back(batch);
         awaited
     }
 
@@ -262,16 +278,14 @@ impl<A: Actor> Mailbox<A> {
 
     /// Whether calls wait.
     pub(super) fn has_calls(&self) -> bool {
-        !self.calls.is_empty() || self.has_free()
+        self.next.is_some() || self.has_free()
     }
 
     /// Frees the memory of queues that are empty, and lets go of the cell's task.
     pub(super) fn shrink(&mut self) {
         self.parked = false;
         self.waker = None;
-        if self.calls.is_empty() {
-            self.calls = VecDeque::new();
-        }
+        self.calls.shrink();
         if self
             .beside
             .as_ref()

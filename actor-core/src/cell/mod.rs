@@ -2,10 +2,12 @@
 //!
 //! - [`host`]: what cells share.
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
-//! - [`live`]: the loop of one life. [`startup`] comes before it, [`mod@stopping`] after.
+//! - [`task`]: one life after another. [`live`]: what a life does next. [`startup`] comes before it,
+//!   [`mod@stopping`] after.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
+//! - [`queue`]: what waits in a cell.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`connect`]: connections on their way in and out. [`persist`]: their stored form and the state's.
@@ -20,11 +22,13 @@ mod job;
 mod live;
 mod mailbox;
 mod persist;
+mod queue;
 mod request;
 mod side;
 mod slot;
 mod startup;
 mod stopping;
+mod task;
 mod turns;
 mod wire;
 

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,14 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use tokio::sync::{Notify, futures::Notified};
 
 use super::{
     host::{Host, TypeInfo},
-    live::{self, Hears},
+    live::Hears,
     mailbox::{Mailbox, Msg, Phase, Pushed, Refused},
     startup,
+    task::Lives,
 };
 use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
@@ -28,11 +27,14 @@ use crate::{
 };
 
 /// One actor, asleep or awake.
+#[repr(C)] // What every message touches stands together.
 pub(crate) struct Slot<A: Actor> {
-    pub(crate) about: Arc<About>,
-    pub(crate) info: Arc<TypeInfo>,
-    pub(crate) host: Arc<Host>,
     mailbox: Mutex<Mailbox<A>>,
+    pub(crate) info: Arc<TypeInfo>,
+    /// Whether somebody waits for room.
+    crowded: AtomicBool,
+    pub(crate) about: Arc<About>,
+    pub(crate) host: Arc<Host>,
     /// Clients who are connected, also while the actor sleeps.
     sockets: Mutex<BTreeMap<ConnId, Listener<A>>>,
     /// Stored forms of connections of an actor that stores nothing, while it sleeps.
@@ -42,8 +44,6 @@ pub(crate) struct Slot<A: Actor> {
     /// What an actor that stores nothing is created from, each time it wakes.
     input: Option<Bytes>,
     room: Notify,
-    /// Whether somebody waits for room.
-    crowded: AtomicBool,
 }
 
 impl<A: Actor> Slot<A> {
@@ -81,19 +81,13 @@ impl<A: Actor> Slot<A> {
         let pushed = mailbox.push(msg, is_free)?;
         drop(mailbox);
         if pushed == Pushed::Start {
-            let slot = Arc::clone(self);
-            let lives = AssertUnwindSafe(live::run(Arc::clone(self))).catch_unwind();
-            self.host.tasks.spawn(lives.map(move |over| {
-                if over.is_err() {
-                    slot.collapse();
-                }
-            }));
+            self.host.tasks.spawn(Lives::new(Arc::clone(self)));
         }
         Ok(())
     }
 
     /// User code panicked where nothing guards it, in a drop say: the next message starts anew.
-    fn collapse(&self) {
+    pub(super) fn collapse(&self) {
         tracing::error!(actor = %self.about.address, "the actor's task panicked");
         let mut mailbox = self.mailbox();
         mailbox.phase = Phase::Asleep;

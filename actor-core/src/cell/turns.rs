@@ -18,7 +18,7 @@ use super::{
     mailbox::Msg,
     slot,
 };
-use crate::actor::{Actor, Hub, Origin, Receiver, Turn};
+use crate::actor::{Actor, Ctx, Hub, Origin, Receiver, Turn};
 
 /// Readers at a time.
 const READERS: usize = 1024;
@@ -45,13 +45,13 @@ impl<A: Actor> Cell<A> {
     /// One turn with the state to itself.
     pub(super) async fn run_exclusive(&mut self, state: &mut A, mut job: Job<A>) {
         let handler = A::handler(&job.call);
-        if self.saving.is_dirty() && self.stores() && self.slot.info.may_suspend(handler) {
+        if self.stores() && self.saving.is_dirty() && self.slot.info.may_suspend(handler) {
             self.save(state);
         }
         let timeout = self.timeout_of(&job);
         let mut suspended = false;
+        let ctx = self.context_of(&job);
         let outcome = {
-            let ctx = job.ctx(&self.hub, Origin::Turn);
             self.hub.set_in_turn(true);
             let mut turn = pin!(Guard::new(
                 state.run_exclusive(&ctx, &mut job.call),
@@ -67,6 +67,7 @@ impl<A: Actor> Cell<A> {
             .await
         };
         self.hub.set_in_turn(false);
+        self.keep_context(ctx);
         self.slot.info.learn(handler, suspended);
         match outcome {
             Ok(()) => self.finish(job, true),
@@ -82,6 +83,23 @@ impl<A: Actor> Cell<A> {
                 }
                 self.fault(job, &fault);
             }
+        }
+    }
+
+    /// The context of an exclusive turn. Calls through a handle all have the same.
+    fn context_of(&mut self, job: &Job<A>) -> Ctx<A> {
+        match self.plain.take() {
+            Some(plain) if job.is_plain() => plain,
+            kept => {
+                self.plain = kept;
+                job.ctx(&self.hub, Origin::Turn)
+            }
+        }
+    }
+
+    fn keep_context(&mut self, ctx: Ctx<A>) {
+        if ctx.is_plain() {
+            self.plain = Some(ctx);
         }
     }
 
@@ -134,7 +152,7 @@ impl<A: Actor> Cell<A> {
             if self.poll_beside(cx).is_ready() {
                 return Poll::Ready(());
             }
-            if self.saving.is_due() {
+            if self.stores() && self.saving.is_due() {
                 // Readers change nothing, so what came before them need not wait for them.
                 self.save(state);
                 cx.waker().wake_by_ref();
@@ -167,8 +185,10 @@ impl<A: Actor> Cell<A> {
         }
         if self.jobs.is_empty() {
             if self.batch.is_empty() {
-                let lone = self.slot.mailbox().take_calls(&mut self.batch);
-                self.batch.extend(lone);
+                let first = self.slot.mailbox().take_calls(&mut self.batch);
+                if let Some(first) = first {
+                    self.batch.push_front(first);
+                }
                 self.slot.made_room();
             }
             if let Some(Msg::Call(call, _)) = self.batch.front()

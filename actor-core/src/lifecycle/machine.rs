@@ -70,14 +70,15 @@ pub(crate) enum Effect {
 
 /// One life.
 #[derive(Clone, Debug)]
+#[repr(C)] // What every call looks at stands together.
 pub(crate) struct Machine {
     phase: Phase,
-    sleep_after: Option<Duration>,
-    grace: Duration,
     idle_since: Option<Instant>,
+    sleep_after: Option<Duration>,
+    pub(crate) work: Work,
     /// Asked for while loading (G7).
     asked: Option<Stop>,
-    pub(crate) work: Work,
+    grace: Duration,
 }
 
 impl Machine {
