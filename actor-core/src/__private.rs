@@ -31,9 +31,10 @@ pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
         Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
-        ReplySlot, StateError, TaskCtx, WireReply, decode_state, encode_state,
+        ReplySlot, Socket, StateError, TaskCtx, WireReply, decode_state, encode_state,
     },
-    config::{ActorOptions, Durability},
+    config::{ActorOptions, Durability, Hibernate},
+    connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Handled},
     protocol::Args,

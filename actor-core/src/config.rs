@@ -43,9 +43,9 @@ pub struct ActorOptions {
     pub on_wake_timeout: Duration,
     /// How long `on_before_connect` may run, which makes the connection's state too. Default: 5 s.
     pub on_before_connect_timeout: Duration,
-    /// How long `on_connect` may run. Default: 5 s.
+    /// How long `on_connect` and `on_websocket` may run, each. Default: 5 s.
     pub on_connect_timeout: Duration,
-    /// How long `on_disconnect` may run. Default: 5 s.
+    /// How long `on_disconnect` and `on_close` may run, each. Default: 5 s.
     pub on_disconnect_timeout: Duration,
     /// How long `on_state_change` may run, with which all other turns wait. Default: 5 s.
     pub on_state_change_timeout: Duration,
@@ -65,6 +65,37 @@ pub struct ActorOptions {
     /// Whether the log warns, once for each life, of a transaction that a statement on `ctx.sql()`
     /// begins and does not end: other handlers' statements get into it. Default: yes.
     pub warn_on_manual_transactions: bool,
+    /// Which raw WebSockets outlive a sleep. One that does not keeps the actor awake while it is open,
+    /// and is closed when the actor sleeps all the same. Default: [`Hibernate::Never`]. An actor whose
+    /// sockets hibernate sees them again after a wake without an `on_websocket`.
+    pub hibernate_websockets: Hibernate,
+    /// Largest message a client may send over a raw WebSocket, in bytes. Default: 32 MiB.
+    pub max_message: usize,
+}
+
+/// Which raw WebSockets outlive a sleep.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub enum Hibernate {
+    /// None.
+    #[default]
+    Never,
+    /// All.
+    Always,
+    /// Those whose upgrade request the function likes.
+    If(fn(&http::request::Parts) -> bool),
+}
+
+impl Hibernate {
+    /// Whether the socket that `request` opens outlives a sleep. It stays as it is decided at the
+    /// open (C5).
+    pub(crate) fn allows(self, request: &http::request::Parts) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::If(is_so) => is_so(request),
+        }
+    }
 }
 
 impl Default for ActorOptions {
@@ -88,6 +119,8 @@ impl Default for ActorOptions {
             max_outgoing: 1024 * 1024,
             max_connections: 100_000,
             warn_on_manual_transactions: true,
+            hibernate_websockets: Hibernate::default(),
+            max_message: 32 * 1024 * 1024,
         }
     }
 }

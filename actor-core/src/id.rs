@@ -124,3 +124,37 @@ impl fmt::Display for Generation {
         self.0.fmt(f)
     }
 }
+
+/// The number of a message that a client sent over one socket: the first has 1, and after 65,535 comes
+/// 0 (H5).
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(transparent)]
+pub struct MessageIndex(u16);
+
+impl MessageIndex {
+    /// The number `value`.
+    #[must_use]
+    pub fn from_number(value: u16) -> Self {
+        Self(value)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl fmt::Display for MessageIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

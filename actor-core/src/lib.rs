@@ -95,8 +95,8 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [requests](guide::requests), [storage](guide::storage), [SQL](guide::sql), testing (with the
-//! feature `testing`),
+//! [requests](guide::requests), [raw WebSockets](guide::websockets), [storage](guide::storage),
+//! [SQL](guide::sql), testing (with the feature `testing`),
 //! [without macros](guide::by_hand). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
@@ -164,11 +164,12 @@ mod macros {
 pub use actor_macros::{ActionError, Event, actor};
 
 pub use self::{
-    actor::{Conn, Ctx, Event, TaskCtx},
-    config::{ActorOptions, Durability},
+    actor::{Conn, Ctx, Event, Socket, TaskCtx},
+    config::{ActorOptions, Durability, Hibernate},
+    connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
-    gateway::{ActorHandle, Connection},
-    id::{ActorId, ConnId, Generation, ParseIdError},
+    gateway::{ActorHandle, Connection, WebSocket},
+    id::{ActorId, ConnId, Generation, MessageIndex, ParseIdError},
     key::{ActorKey, Address, KeyError},
     registry::Registry,
     value::Value,
@@ -185,6 +186,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/hibernation.md")]
     pub mod hibernation {}
+
+    #[doc = include_str!("docs/websockets.md")]
+    pub mod websockets {}
 
     #[doc = include_str!("docs/concurrency.md")]
     pub mod concurrency {}

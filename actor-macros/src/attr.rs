@@ -139,6 +139,18 @@ impl Options {
         })
     }
 
+    /// An option that is there, or the path of a function that decides.
+    pub(crate) fn flag_or_path(&self, errors: &mut Errors, key: &str) -> Option<Option<Path>> {
+        self.value(errors, key, |it| {
+            if it.is_empty() {
+                return Ok(None);
+            }
+            syn::parse2(it).map(Some).map_err(|_| {
+                format!("`{key}` stands alone or takes the path of a function: `{key} = path`")
+            })
+        })
+    }
+
     /// A name on the wire.
     pub(crate) fn name(&self, errors: &mut Errors, key: &str) -> Option<LitStr> {
         self.value(errors, key, |it| {

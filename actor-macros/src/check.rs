@@ -53,13 +53,22 @@ fn migration_without_version(errors: &mut Errors, state: &State) {
     }
 }
 
+/// Methods that every handle has.
+const OF_HANDLES: [&str; 8] = [
+    "id",
+    "key",
+    "connect",
+    "call",
+    "fetch",
+    "resolve",
+    "open_websocket",
+    "open_websocket_with",
+];
+
 /// `#[action] async fn connect(&self) {}`, `#[action] async fn send__(&self) {}` beside `send`
 fn hides_the_handle(errors: &mut Errors, action: &Action) {
     let ident = &action.method.ident;
-    if ["id", "key", "connect", "call", "fetch", "resolve"]
-        .iter()
-        .any(|it| ident == it)
-    {
+    if OF_HANDLES.iter().any(|it| ident == it) {
         let instead = format!(
             "the handle has a method `{ident}` of its own: call yours otherwise and put \
              `#[action(name = \"{ident}\")]` on it"

@@ -44,6 +44,8 @@ pub(crate) enum SettingValue {
     Millis(u64),
     Count(LitInt),
     Switch(bool),
+    /// All, or those that the function at a path likes.
+    Hibernate(Option<Path>),
 }
 
 #[derive(Clone, Copy)]
@@ -115,11 +117,10 @@ pub(crate) enum ArgDefault {
 pub(crate) struct Hook {
     pub(crate) kind: HookKind,
     pub(crate) method: Method,
-    /// Type of the input, the params or the request, or the one behind the `&` of the connection or the
-    /// transaction, if the hook takes it.
-    pub(crate) subject: Option<Type>,
-    /// Type of whether the actor is new, if the hook takes it.
-    pub(crate) is_new: Option<Type>,
+    /// The type behind the `&` of the connection or the socket, if the hook takes it.
+    pub(crate) lent: Option<Type>,
+    /// Type of the value that is given away, if the hook takes it.
+    pub(crate) value: Option<Type>,
     /// The attribute, for errors.
     pub(crate) attr: Attribute,
 }
@@ -137,10 +138,43 @@ pub(crate) enum HookKind {
     Connect,
     Disconnect,
     Request,
+    WebSocket,
+    Message,
+    Close,
+}
+
+/// What a hook is lent beside the context.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lent {
+    Conn,
+    Socket,
+    Transaction,
+}
+
+impl Lent {
+    /// The name of the type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Conn => "Conn",
+            Self::Socket => "Socket",
+            Self::Transaction => "Transaction",
+        }
+    }
+}
+
+/// A value that a hook is given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Given {
+    IsNew,
+    Input,
+    Params,
+    Message,
+    CloseFrame,
+    Request,
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Migrate,
         Self::Create,
         Self::Wake,
@@ -152,6 +186,9 @@ impl HookKind {
         Self::Connect,
         Self::Disconnect,
         Self::Request,
+        Self::WebSocket,
+        Self::Message,
+        Self::Close,
     ];
 
     /// The attribute.
@@ -168,12 +205,27 @@ impl HookKind {
             Self::Connect => "on_connect",
             Self::Disconnect => "on_disconnect",
             Self::Request => "on_request",
+            Self::WebSocket => "on_websocket",
+            Self::Message => "on_message",
+            Self::Close => "on_close",
         }
     }
 
-    /// Whether it is lent a connection.
-    pub(crate) fn has_conn(self) -> bool {
-        matches!(self, Self::Connect | Self::Disconnect)
+    /// What it is lent.
+    pub(crate) fn lent(self) -> Option<Lent> {
+        match self {
+            Self::Connect | Self::Disconnect => Some(Lent::Conn),
+            Self::WebSocket | Self::Message | Self::Close => Some(Lent::Socket),
+            Self::Migrate => Some(Lent::Transaction),
+            Self::Create
+            | Self::Wake
+            | Self::Run
+            | Self::StateChange
+            | Self::Sleep
+            | Self::Destroy
+            | Self::BeforeConnect
+            | Self::Request => None,
+        }
     }
 
     /// Whether it comes before there is an actor to call.
@@ -181,9 +233,24 @@ impl HookKind {
         matches!(self, Self::Migrate | Self::Create)
     }
 
-    /// Whether it is given a value: the input, the params or the request.
-    pub(crate) fn has_value(self) -> bool {
-        matches!(self, Self::Create | Self::BeforeConnect | Self::Request)
+    /// What it is given.
+    pub(crate) fn given(self) -> Option<Given> {
+        match self {
+            Self::Migrate => Some(Given::IsNew),
+            Self::Create => Some(Given::Input),
+            Self::BeforeConnect => Some(Given::Params),
+            Self::Message => Some(Given::Message),
+            Self::Close => Some(Given::CloseFrame),
+            Self::Request => Some(Given::Request),
+            Self::Wake
+            | Self::Run
+            | Self::StateChange
+            | Self::Sleep
+            | Self::Destroy
+            | Self::Connect
+            | Self::Disconnect
+            | Self::WebSocket => None,
+        }
     }
 }
 

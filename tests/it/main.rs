@@ -21,6 +21,7 @@ mod lifecycle;
 mod receivers;
 mod requests;
 mod sql;
+mod websockets;
 
 use actor_core::{
     Registry,

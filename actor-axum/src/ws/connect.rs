@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actor_core::{
     ActorError, Value,
     connection::{CloseFrame, Frame},
-    gateway::{ConnectRequest, Socket, close_with, refusal},
+    gateway::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
     protocol::{Encoding, headers::Subprotocols, target::Route},
 };
 use axum::extract::OriginalUri;
@@ -18,6 +18,12 @@ use crate::{
     http::{find, no_endpoint},
     router::{Door, Ray},
 };
+
+/// A connection, and the frame that comes before all others.
+struct Opened {
+    socket: Socket,
+    greeting: Option<Frame>,
+}
 
 /// Why no connection was opened, as the client is told.
 struct Refused {
@@ -32,6 +38,14 @@ impl Refused {
         Self {
             frame: Some(frame),
             close,
+        }
+    }
+
+    /// Of a raw socket, whose client reads no frames of ours.
+    fn of_raw(error: &ActorError) -> Self {
+        Self {
+            frame: None,
+            close: close_with(error),
         }
     }
 
@@ -63,9 +77,11 @@ pub(super) async fn open(
         }
     };
     match connect(&door, parts, route, &ray).await {
-        Ok(socket) => {
-            let mut stream = Stream::new(io, socket.actor().options().max_incoming);
-            stream.greet(socket.init());
+        Ok(Opened { socket, greeting }) => {
+            let mut stream = Stream::new(io, socket.max_incoming());
+            if let Some(frame) = greeting {
+                stream.greet(frame);
+            }
             Some(Box::new(Line::new(stream, socket)))
         }
         Err(refused) => {
@@ -89,33 +105,45 @@ async fn connect(
     mut parts: Parts,
     route: Result<Route, ActorError>,
     ray: &Ray,
-) -> Result<Socket, Refused> {
+) -> Result<Opened, Refused> {
     let encoding = encoding(&parts)?;
     let offered = Subprotocols::parse(offered(&parts.headers))
         .map_err(|error| Refused::by_actor(encoding, &error.into()))?;
     let (route, actor) = find(&door.gateway, route)
         .await
         .map_err(|error| Refused::by_gateway(encoding, &error, ray))?;
-    match route.path.as_str() {
-        "/connect" => {}
-        // The close is clearer than a socket on which nobody ever speaks.
-        path if path == "/websocket" || path.starts_with("/websocket/") => {
-            let close = CloseFrame::new(1011, "actor.websocket_not_defined");
-            return Err(Refused { frame: None, close });
-        }
-        path => {
-            let close = close_with(&no_endpoint(path));
-            return Err(Refused { frame: None, close });
-        }
-    }
+    let params = offered.conn_params.unwrap_or(Value::Undefined);
     parts.uri = route.url(&parts);
+    if is_raw(&route.path) {
+        let request = WebSocketRequest {
+            params,
+            request: compact(parts),
+        };
+        let socket = door.gateway.open_websocket(&actor, request).await;
+        let socket = socket.map_err(|error| Refused::of_raw(&error))?;
+        return Ok(Opened {
+            socket,
+            greeting: None,
+        });
+    }
+    if route.path != "/connect" {
+        return Err(Refused::of_raw(&no_endpoint(&route.path)));
+    }
     let request = ConnectRequest {
         encoding,
-        params: offered.conn_params.unwrap_or(Value::Undefined),
+        params,
         request: Some(compact(parts)),
     };
     let socket = door.gateway.connect(&actor, request).await;
-    socket.map_err(|error| Refused::by_actor(encoding, &error))
+    let socket = socket.map_err(|error| Refused::by_actor(encoding, &error))?;
+    let greeting = Some(socket.init());
+    Ok(Opened { socket, greeting })
+}
+
+/// Whether a path inside an actor is that of a raw socket: `/websocket` and what follows it.
+fn is_raw(path: &str) -> bool {
+    let rest = path.strip_prefix("/websocket");
+    rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
 }
 
 /// Copies what is left of the request to where it needs no more room than it has bytes: as it came,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actor_core::{
-    connection::{CloseFrame, Delivery},
+    connection::{CloseFrame, Delivery, Frame},
     gateway::Socket,
 };
 use futures_util::future::{BoxFuture, poll_fn};
@@ -27,7 +27,7 @@ pub(super) struct Line {
 /// How a line ends.
 enum End {
     /// The client closed, and is to be answered.
-    Client,
+    Client(CloseFrame),
     /// The actor's side closes.
     Server(CloseFrame),
     /// The client sent what cannot be read.
@@ -56,11 +56,18 @@ impl Line {
     /// Whoever left has left: the actor is told before the goodbyes. They are boxed, so that a line
     /// that is open has no room for them.
     fn part(self, end: End) -> Option<BoxFuture<'static, ()>> {
-        drop(self.socket);
+        let Self {
+            stream, mut socket, ..
+        } = self;
+        match &end {
+            End::Client(frame) | End::Broken(frame) => socket.closed_by_client(frame.clone()),
+            End::Server(_) | End::Gone => {}
+        }
+        drop(socket);
         match end {
-            End::Client => Some(Box::pin(self.stream.close_answered())),
-            End::Server(frame) => Some(Box::pin(self.stream.close(frame))),
-            End::Broken(frame) => Some(Box::pin(self.stream.close_unread(frame))),
+            End::Client(_) => Some(Box::pin(stream.close_answered())),
+            End::Server(frame) => Some(Box::pin(stream.close(frame))),
+            End::Broken(frame) => Some(Box::pin(stream.close_unread(frame))),
             End::Gone => None,
         }
     }
@@ -76,7 +83,7 @@ impl Line {
                 socket,
                 patience,
             } = self;
-            let mut receiving = pin!(socket.receive(&message));
+            let mut receiving = pin!(socket.receive(message));
             // While the actor's mailbox is full the client is not read, but it is written to.
             let received = poll_fn(|cx| {
                 if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
@@ -91,14 +98,14 @@ impl Line {
     }
 
     /// Waits for a message from the client; sends meanwhile.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<bytes::Bytes, End>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, End>> {
         if let Poll::Ready(end) = poll_send(&mut self.stream, &self.socket, &mut self.patience, cx)
         {
             return Poll::Ready(Err(end));
         }
         self.stream.poll_next(cx).map(|incoming| match incoming {
             Incoming::Message(message) => Ok(message),
-            Incoming::Close => Err(End::Client),
+            Incoming::Close(frame) => Err(End::Client(frame)),
             Incoming::Broken(frame) => Err(End::Broken(frame)),
             Incoming::Gone => Err(End::Gone),
         })

@@ -40,9 +40,9 @@ pub(super) struct Stream {
 
 /// What comes from a client.
 pub(super) enum Incoming {
-    Message(Bytes),
+    Message(Frame),
     /// The client closes, and is about to be answered.
-    Close,
+    Close(CloseFrame),
     /// What came is not a message; nothing more can be read.
     Broken(CloseFrame),
     /// The connection has gone.
@@ -154,10 +154,13 @@ impl Stream {
                 cx,
             };
             let incoming = match self.frames.read(&mut now) {
-                Ok(Message::Text(text)) => Incoming::Message(text.into()),
-                Ok(Message::Binary(bytes)) => Incoming::Message(bytes),
+                Ok(Message::Text(text)) => Incoming::Message(Frame {
+                    bytes: text.into(),
+                    text: true,
+                }),
+                Ok(Message::Binary(bytes)) => Incoming::Message(Frame { bytes, text: false }),
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
-                Ok(Message::Close(_)) => Incoming::Close,
+                Ok(Message::Close(frame)) => Incoming::Close(said(frame)),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Poll::Pending;
                 }
@@ -184,7 +187,7 @@ impl Stream {
             loop {
                 match poll_fn(|cx| self.poll_next(cx)).await {
                     // What the client said before it knew is not heard.
-                    Incoming::Message(_) | Incoming::Close => {}
+                    Incoming::Message(_) | Incoming::Close(_) => {}
                     Incoming::Broken(_) | Incoming::Gone => return Err(Gone),
                 }
             }
@@ -257,6 +260,14 @@ impl Stream {
         let mut buf = ReadBuf::new(&mut skipped);
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()));
         Poll::Ready(read.map(|()| buf.filled().len()).map_err(|_| Gone))
+    }
+}
+
+/// What a client said as it closed, as browsers show it: 1005 for nothing.
+fn said(frame: Option<tungstenite::protocol::CloseFrame>) -> CloseFrame {
+    match frame {
+        Some(frame) => CloseFrame::new(frame.code.into(), frame.reason.as_str()),
+        None => CloseFrame::new(1005, ""),
     }
 }
 

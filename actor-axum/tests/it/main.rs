@@ -15,6 +15,7 @@ mod http2;
 mod limits;
 mod nesting;
 mod raw;
+mod raw_sockets;
 mod shutdown;
 mod support;
 mod target;

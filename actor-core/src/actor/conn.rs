@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
@@ -11,10 +14,11 @@ use tokio::sync::mpsc;
 use super::{
     ActorType, Event,
     hub::{Hub, Origin, Output},
+    socket::Socket,
 };
 use crate::{
     connection::{CloseFrame, Outbox},
-    id::ConnId,
+    id::{ConnId, MessageIndex},
     protocol,
     request::Exchange,
     value::Value,
@@ -39,6 +43,8 @@ pub(crate) struct Inner<A: ActorType> {
     pub(crate) listener: Listener<A>,
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(super) state: Mutex<A::ConnState>,
+    /// Whether `on_websocket` is over, and so `on_close` is to run.
+    has_opened: AtomicBool,
 }
 
 impl<A: ActorType> Inner<A> {
@@ -56,7 +62,17 @@ impl<A: ActorType> Inner<A> {
             listener,
             request: None,
             state: Mutex::new(state),
+            has_opened: AtomicBool::new(false),
         }
+    }
+
+    /// Whether this is a raw WebSocket whose `on_websocket` is over.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.has_opened.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_opened(&self) {
+        self.has_opened.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn lock_state(&self) -> MutexGuard<'_, A::ConnState> {
@@ -77,14 +93,36 @@ pub(crate) enum Transport {
     Request,
     /// A connection from inside the process: hibernatable too.
     Local,
+    /// A raw WebSocket.
+    Raw { hibernatable: bool },
 }
 
 impl Transport {
     pub(crate) fn is_hibernatable(self) -> bool {
         match self {
             Self::Socket | Self::Local => true,
+            Self::Raw { hibernatable } => hibernatable,
             Self::Http | Self::Request => false,
         }
+    }
+
+    /// Whether the connection outlives a life that broke, and so has a row.
+    pub(crate) fn is_stored(self) -> bool {
+        !matches!(self, Self::Http | Self::Request)
+    }
+
+    /// Whether the connection keeps its actor awake, and goes when that sleeps all the same (B1).
+    pub(crate) fn keeps_awake(self) -> bool {
+        matches!(
+            self,
+            Self::Raw {
+                hibernatable: false
+            }
+        )
+    }
+
+    pub(crate) fn is_raw(self) -> bool {
+        matches!(self, Self::Raw { .. })
     }
 }
 
@@ -94,6 +132,8 @@ pub(crate) enum Listener<A: ActorType> {
     Local(Arc<LocalQueue<A>>),
     /// Hears no events, and is there until its response has been sent.
     Request(Arc<Exchange>),
+    /// A raw WebSocket, which hears no events.
+    Raw(Arc<Outbox>),
     Nobody,
 }
 
@@ -103,6 +143,7 @@ impl<A: ActorType> Clone for Listener<A> {
             Self::Wire(outbox) => Self::Wire(Arc::clone(outbox)),
             Self::Local(queue) => Self::Local(Arc::clone(queue)),
             Self::Request(exchange) => Self::Request(Arc::clone(exchange)),
+            Self::Raw(outbox) => Self::Raw(Arc::clone(outbox)),
             Self::Nobody => Self::Nobody,
         }
     }
@@ -111,7 +152,7 @@ impl<A: ActorType> Clone for Listener<A> {
 impl<A: ActorType> Listener<A> {
     pub(crate) fn close(&self, frame: CloseFrame) {
         match self {
-            Self::Wire(outbox) => outbox.close(frame),
+            Self::Wire(outbox) | Self::Raw(outbox) => outbox.close(frame),
             Self::Local(queue) => queue.close(),
             Self::Request(exchange) => exchange.cut(),
             Self::Nobody => {}
@@ -185,7 +226,7 @@ impl<A: ActorType> Conn<A> {
     /// connection, or deadlocks.
     pub fn write<T>(&self, write: impl FnOnce(&mut A::ConnState) -> T) -> T {
         let out = write(&mut self.inner.lock_state());
-        if self.is_hibernatable() {
+        if self.inner.transport.is_stored() {
             self.hub.table().mark_dirty(self.inner.id);
             self.hub.touch(self.origin);
         }
@@ -193,20 +234,30 @@ impl<A: ActorType> Conn<A> {
     }
 
     /// Whether the connection outlives a sleep: sockets and connections from inside the process do,
-    /// single HTTP calls and raw requests do not.
+    /// single HTTP calls and raw requests do not, and raw WebSockets do if
+    /// [`hibernate_websockets`](crate::ActorOptions::hibernate_websockets) says so.
     #[must_use]
     pub fn is_hibernatable(&self) -> bool {
         self.inner.transport.is_hibernatable()
     }
 
     /// The request that opened the connection, with what the app's layers put into its extensions.
-    /// `None` for connections from inside the process, and after the actor has slept.
+    /// `None` for connections from inside the process, and after the actor has slept; raw WebSockets
+    /// keep it, without its extensions.
     #[must_use]
     pub fn request(&self) -> Option<&http::request::Parts> {
         self.inner.request.as_deref()
     }
 
-    /// Sends an event to this connection, whether it subscribed to it or not (C6).
+    /// This connection's raw WebSocket, `None` for connections of any other kind.
+    #[must_use]
+    pub fn socket(&self) -> Option<Socket<A>> {
+        (self.inner.transport.is_raw() && self.inner.has_opened())
+            .then(|| Socket::new(self.clone(), MessageIndex::default()))
+    }
+
+    /// Sends an event to this connection, whether it subscribed to it or not (C6). A raw WebSocket
+    /// hears no events.
     pub fn send(&self, event: A::Event) {
         match &self.inner.listener {
             Listener::Wire(outbox) => match event.args() {
@@ -223,7 +274,7 @@ impl<A: ActorType> Conn<A> {
                     event: Some(Arc::new(event)),
                 },
             ),
-            Listener::Request(_) | Listener::Nobody => {}
+            Listener::Request(_) | Listener::Raw(_) | Listener::Nobody => {}
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     ActorType,
     conn::{Conn, Inner, as_arguments},
     hub::{Hub, Origin, Output, Turn},
+    socket::Socket,
 };
 use crate::{
     clock::Timestamp,
@@ -101,6 +102,14 @@ impl<A: ActorType> Ctx<A> {
     #[must_use]
     pub fn conns(&self) -> Vec<Conn<A>> {
         self.hub.conns(self.origin)
+    }
+
+    /// Every raw WebSocket that is open now, oldest first: those of connections that are listed and
+    /// whose `on_websocket` is over.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<Socket<A>> {
+        let conns = self.conns();
+        conns.iter().filter_map(Conn::socket).collect()
     }
 
     /// The connection with this id, if it is listed.

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     clock::{Clock, Entropy},
     config::ActorOptions,
-    connection::{CloseFrame, Outbox},
+    connection::{CloseFrame, Frame, Outbox},
     error::ActorError,
     id::ConnId,
     journal::{self, Journal, TooMuchPending},
@@ -106,6 +106,8 @@ pub(crate) enum Output<A: ActorType> {
         local: Vec<Arc<LocalQueue<A>>>,
         event: Option<Arc<A::Event>>,
     },
+    /// A message over a raw WebSocket.
+    Message(Arc<Outbox>, Frame),
     Disconnect {
         conn: ConnId,
         close: CloseFrame,
@@ -387,7 +389,10 @@ impl<A: ActorType> Hub<A> {
                 .all()
                 .filter_map(|it| match &it.listener {
                     Listener::Local(queue) => Some(Arc::clone(queue)),
-                    Listener::Wire(_) | Listener::Request(_) | Listener::Nobody => None,
+                    Listener::Wire(_)
+                    | Listener::Raw(_)
+                    | Listener::Request(_)
+                    | Listener::Nobody => None,
                 })
                 .collect();
             (subscribed(&table, name), local)
@@ -442,7 +447,7 @@ fn subscribed<A: ActorType>(table: &Table<A>, name: &str) -> Vec<Arc<Outbox>> {
         .subscribers(name)
         .filter_map(|it| match &it.listener {
             Listener::Wire(outbox) => Some(Arc::clone(outbox)),
-            Listener::Local(_) | Listener::Request(_) | Listener::Nobody => None,
+            Listener::Local(_) | Listener::Raw(_) | Listener::Request(_) | Listener::Nobody => None,
         })
         .collect()
 }

@@ -10,6 +10,7 @@ mod event;
 mod hub;
 mod ledger;
 mod reply;
+mod socket;
 mod state;
 mod table;
 mod task;
@@ -25,6 +26,7 @@ pub use self::{
     derived::Derived,
     event::{Event, NoEvent},
     reply::{Reply, ReplySlot, WireReply},
+    socket::Socket,
     state::{Migrate, decode_state, encode_state},
     task::TaskCtx,
     work::{KeepAwake, Timer, WorkOutcome},
@@ -38,6 +40,7 @@ pub(crate) use self::{
 };
 use crate::{
     config::{ActorOptions, Durability},
+    connection::{CloseFrame, Message},
     error::ActorError,
     protocol::Args,
     request::{Request, Response},
@@ -255,6 +258,12 @@ pub enum Hook<A: ActorType> {
     Disconnect(Conn<A>, Reply<(), ActorError>),
     /// A raw HTTP request.
     Request(Box<Request>, Reply<Box<Response>, ActorError>),
+    /// Once a raw WebSocket is open.
+    WebSocket(Socket<A>, Reply<(), ActorError>),
+    /// A message of a raw WebSocket.
+    Message(Socket<A>, Message, Reply<(), ActorError>),
+    /// Once a raw WebSocket is closed, before `on_disconnect`.
+    Close(Socket<A>, CloseFrame, Reply<(), ActorError>),
 }
 
 /// Why an actor's state could not be written or read.

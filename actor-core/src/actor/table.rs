@@ -18,7 +18,7 @@ pub(crate) struct Table<A: ActorType> {
     listed: BTreeMap<u64, Listed<A>>,
     /// Event name to those who asked for it.
     subscribers: BTreeMap<Arc<str>, BTreeSet<u64>>,
-    /// Hibernatable connections whose row on disk is out of date.
+    /// Connections whose row on disk is out of date.
     dirty: BTreeSet<ConnId>,
     /// Connections whose row on disk has to go.
     removed: Vec<ConnId>,
@@ -188,7 +188,7 @@ impl<A: ActorType> Table<A> {
     pub(crate) fn mark_all_dirty(&mut self) {
         let rows = self.listed.values().map(|it| &it.conn);
         self.dirty = rows
-            .filter(|it| it.transport.is_hibernatable())
+            .filter(|it| it.transport.is_stored())
             .map(|it| it.id)
             .collect();
     }
@@ -210,7 +210,7 @@ impl<A: ActorType> Table<A> {
         }
     }
 
-    /// Every hibernatable connection with what it hears.
+    /// Every connection that has a row, with what it hears.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<A>> {
         self.listed.values().filter(|it| it.has_row()).map(row)
     }
@@ -227,7 +227,7 @@ impl<A: ActorType> Table<A> {
 
 impl<A: ActorType> Listed<A> {
     fn has_row(&self) -> bool {
-        self.is_open && self.conn.transport.is_hibernatable()
+        self.is_open && self.conn.transport.is_stored()
     }
 }
 

@@ -73,20 +73,29 @@ impl<A: Actor> Cell<A> {
 
     /// A connection is open: its client is told, or the call it was opened for runs.
     pub(super) fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
-        self.machine.work.end(WorkKind::Connecting);
         // `on_connect` may have sent it away.
         let is_listed = self.hub.table().open(inner.id);
-        if is_listed && inner.transport.is_hibernatable() {
+        if is_listed && inner.transport.is_stored() {
             self.slot.sockets().insert(inner.id, inner.listener.clone());
             // In one commit with what `on_connect` did.
             self.connections_changed();
         }
+        if is_listed && inner.transport.is_raw() {
+            self.open_socket(opening, inner);
+        } else {
+            self.ready(opening, inner);
+        }
+    }
+
+    /// Nothing is left to do before a connection may speak.
+    pub(super) fn ready(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
+        self.machine.work.end(WorkKind::Connecting);
         match opening.done {
             OpenDone::Tell(to) => {
                 let tag = self.tag(self.options().durability);
                 self.hold(tag, Held::Done(to));
                 if has_left(&inner.listener) {
-                    self.disconnect(inner.id, None);
+                    self.client_left(inner.id, None);
                 }
             }
             OpenDone::Call(call) => {
@@ -131,6 +140,10 @@ impl<A: Actor> Cell<A> {
         if conn.transport == Transport::Request {
             self.machine.work.end(WorkKind::Request);
         }
+        let was_open = conn.transport.is_stored() && self.slot.sockets().remove(&id).is_some();
+        if was_open && conn.transport.keeps_awake() {
+            self.machine.work.end(WorkKind::Socket);
+        }
         Some(conn)
     }
 
@@ -146,14 +159,19 @@ impl<A: Actor> Cell<A> {
         let Some(conn) = self.unlist(id) else {
             return;
         };
-        if conn.transport.is_hibernatable() {
-            self.slot.sockets().remove(&id);
-        }
-        if let Some(frame) = close {
+        let frame = close.clone().unwrap_or_else(nobody_said);
+        if let Some(close) = close {
             let tag = self.tag(self.options().durability);
-            self.hold(tag, Held::Close(conn.listener.clone(), frame));
+            self.hold(tag, Held::Close(conn.listener.clone(), close));
         }
-        self.run_disconnect_hook(&conn);
+        self.run_leave_hooks(&conn, frame);
+    }
+
+    /// As [`disconnect`](Self::disconnect), because the client has gone.
+    pub(super) fn client_left(&mut self, id: ConnId, how: Option<Box<CloseFrame>>) {
+        if let Some(conn) = self.unlist(id) {
+            self.run_leave_hooks(&conn, how.map_or_else(nobody_said, |it| *it));
+        }
     }
 
     pub(super) fn run_disconnect_hook(&mut self, conn: &Arc<Inner<A>>) {
@@ -173,7 +191,7 @@ impl<A: Actor> Cell<A> {
     /// `on_disconnect` is over: the row goes, in one commit with what the hook did. Were it to go
     /// sooner, a crash in between would leave nobody to run the hook for.
     pub(super) fn closed(&mut self, conn: &Inner<A>) {
-        if conn.transport.is_hibernatable() {
+        if conn.transport.is_stored() {
             self.hub.table().forget_row(conn.id);
             self.connections_changed();
         }
@@ -207,10 +225,15 @@ impl<A: Actor> Cell<A> {
     }
 }
 
+/// How a socket closed on which no close was said.
+fn nobody_said() -> CloseFrame {
+    CloseFrame::new(1006, "")
+}
+
 /// Whether a client left while its connection was being opened.
 fn has_left<A: Actor>(listener: &Listener<A>) -> bool {
     match listener {
-        Listener::Wire(outbox) => !outbox.is_open(),
+        Listener::Wire(outbox) | Listener::Raw(outbox) => !outbox.is_open(),
         Listener::Local(queue) => !queue.is_open(),
         Listener::Request(exchange) => exchange.is_over(),
         Listener::Nobody => false,

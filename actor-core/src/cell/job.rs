@@ -34,6 +34,12 @@ pub(super) enum Then<A: Actor> {
     HttpDone(Arc<Inner<A>>),
     /// A connection is gone.
     Closed(Arc<Inner<A>>, Answer<()>),
+    /// A raw socket is open, or goes again.
+    SocketOpened(Box<Opening<A>>, Arc<Inner<A>>, Answer<()>),
+    /// A message of a raw socket is dealt with.
+    Message(Answer<()>),
+    /// A raw socket is closed; its connection goes.
+    SocketClosed(Arc<Inner<A>>, Answer<()>),
     /// The actor may be finalized.
     StopHook(Stop, Answer<()>),
     /// Nothing.
@@ -100,10 +106,14 @@ impl<A: Actor> Job<A> {
         reply.revoke(error.clone());
         reply.release();
         match self.then {
-            Then::Admit(opening, _) | Then::Opened(opening, ..) => opening.done.refuse(error),
+            Then::Admit(opening, _)
+            | Then::Opened(opening, ..)
+            | Then::SocketOpened(opening, ..) => opening.done.refuse(error),
             Then::Reply
             | Then::HttpDone(_)
             | Then::Closed(..)
+            | Then::Message(_)
+            | Then::SocketClosed(..)
             | Then::StopHook(..)
             | Then::StateChange(_) => {}
         }

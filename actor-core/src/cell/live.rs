@@ -20,7 +20,7 @@ use super::{
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
     config::{ActorOptions, Durability},
-    connection::{CloseFrame, Outbox},
+    connection::{CloseFrame, Frame, Outbox},
     error::ActorError,
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
@@ -100,6 +100,7 @@ pub(super) enum Held<A: Actor> {
         local: Vec<Arc<LocalQueue<A>>>,
         event: Option<Arc<A::Event>>,
     },
+    Message(Arc<Outbox>, Frame),
     Close(Listener<A>, CloseFrame),
     /// A connection is open, or a save done: somebody waits to hear it.
     Done(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
@@ -212,7 +213,9 @@ impl<A: Actor> Cell<A> {
 
     /// Whether another message may begin: while storage hangs, what waits for it is bounded (P6).
     fn may_begin(&self) -> bool {
-        self.machine.is_started() && (!self.beside || self.gate.len() < self.options().mailbox)
+        self.machine.is_started()
+            && (!self.beside
+                || self.gate.len() < self.options().mailbox && !self.has_no_room_for_frame())
     }
 
     /// Ready once the grace of a stop under way is over (G3).
@@ -328,7 +331,8 @@ impl<A: Actor> Cell<A> {
             Msg::Call(call, conn) => return self.take_call(call, conn),
             Msg::Http(call) => self.open(Box::new(call.opening)),
             Msg::Open(opening) => self.open(opening),
-            Msg::Close(id) => self.disconnect(id, None),
+            Msg::Frame(incoming) => return self.take_frame(*incoming),
+            Msg::Close(id, how) => self.client_left(id, how),
             Msg::Subscribe(id, event, on) => self.subscribe(id, &event, on),
         }
         self.jobs.pop_front()

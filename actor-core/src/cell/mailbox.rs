@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     actor::{Actor, ReadTurn, Turn},
-    id::ConnId,
+    connection::{CloseFrame, Message},
+    id::{ConnId, MessageIndex},
     lifecycle::Stop,
 };
 
@@ -24,10 +25,20 @@ pub(crate) enum Msg<A: Actor> {
     Http(Box<HttpCall<A>>),
     /// A client wants to connect.
     Open(Box<Opening<A>>),
-    /// A client has gone.
-    Close(ConnId),
+    /// A message over a raw socket.
+    Frame(Box<Incoming>),
+    /// A client has gone; over a raw socket it may have said how.
+    Close(ConnId, Option<Box<CloseFrame>>),
     /// A client wants to hear an event, or no more.
     Subscribe(ConnId, Box<str>, bool),
+}
+
+/// What came over a raw socket.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) conn: ConnId,
+    pub(crate) index: MessageIndex,
+    pub(crate) message: Message,
 }
 
 /// A message that was not taken, handed back.
@@ -116,7 +127,7 @@ impl<A: Actor> Mailbox<A> {
         if self.phase == Phase::Gone {
             return Err(Refused::Gone(msg));
         }
-        let bounded = !matches!(msg, Msg::Close(_) | Msg::Subscribe(..));
+        let bounded = !matches!(msg, Msg::Close(..) | Msg::Subscribe(..));
         if bounded && !self.has_room() {
             return Err(Refused::Full(msg));
         }
@@ -229,7 +240,7 @@ impl<A: Actor> Mailbox<A> {
         let all = self.drain();
         let (kept, awaited) = all
             .into_iter()
-            .partition::<Vec<_>, _>(|it| matches!(it, Msg::Close(_) | Msg::Subscribe(..)));
+            .partition::<Vec<_>, _>(|it| matches!(it, Msg::Close(..) | Msg::Subscribe(..)));
         let mut batch = Queue::new();
         batch.extend(kept);
         self.put_back(batch);

@@ -10,7 +10,8 @@
 //! - [`queue`]: what waits in a cell.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
-//! - [`connect`]: connections on their way in and out. [`persist`]: their stored form and the state's.
+//! - [`connect`]: connections on their way in and out; [`raw`]: raw WebSockets, which are more than
+//!   that. [`persist`]: the stored form of connections and of the state.
 
 mod background;
 mod commit;
@@ -23,6 +24,7 @@ mod live;
 mod mailbox;
 mod persist;
 mod queue;
+mod raw;
 mod request;
 mod side;
 mod slot;
@@ -38,5 +40,5 @@ pub(crate) use self::{
     mailbox::{Msg, Refused},
     request::Asked,
     slot::{Slot, gone, stopping},
-    wire::{AnySlot, OpenSocket, WireCall},
+    wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall},
 };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -52,6 +53,18 @@ struct RowRef<'a, P, S> {
     state: &'a S,
     hears: &'a [Arc<str>],
     local: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<RawRow>,
+}
+
+/// What is kept of a raw WebSocket.
+#[derive(Deserialize, Serialize)]
+struct RawRow {
+    hibernates: bool,
+    /// Whether `on_websocket` is over.
+    opened: bool,
+    uri: String,
+    headers: Vec<(String, ciborium::Value)>,
 }
 
 /// What rows of all versions have.
@@ -66,9 +79,11 @@ struct Row<P, S> {
     state: S,
     hears: Vec<Arc<str>>,
     local: bool,
+    raw: Option<RawRow>,
 }
 
-const ROW_VERSION: u32 = 1;
+/// Version 2 has raw WebSockets.
+const ROW_VERSION: u32 = 2;
 
 /// A connection as it was before a sleep, without its socket.
 pub(super) struct StoredConn<A: ActorType> {
@@ -77,18 +92,51 @@ pub(super) struct StoredConn<A: ActorType> {
     state: A::ConnState,
     pub(super) hears: Vec<Arc<str>>,
     transport: Transport,
+    request: Option<Arc<Parts>>,
+    has_opened: bool,
 }
 
 impl<A: ActorType> StoredConn<A> {
     /// The connection with its listener, or without one when its client is gone.
     pub(super) fn restore(self, listener: Listener<A>) -> Arc<Inner<A>> {
-        Arc::new(Inner::new(
-            self.id,
-            self.params,
-            self.state,
-            self.transport,
-            listener,
-        ))
+        let mut inner = Inner::new(self.id, self.params, self.state, self.transport, listener);
+        inner.request = self.request;
+        if self.has_opened {
+            inner.set_opened();
+        }
+        Arc::new(inner)
+    }
+}
+
+impl RawRow {
+    fn of<A: ActorType>(conn: &Inner<A>) -> Option<Self> {
+        let request = conn.request.as_ref()?;
+        if !conn.transport.is_raw() {
+            return None;
+        }
+        let headers = request.headers.iter().map(|(name, value)| {
+            let value = ciborium::Value::Bytes(value.as_bytes().to_vec());
+            (name.as_str().to_owned(), value)
+        });
+        Some(Self {
+            hibernates: conn.transport.is_hibernatable(),
+            opened: conn.has_opened(),
+            uri: request.uri.to_string(),
+            headers: headers.collect(),
+        })
+    }
+
+    fn request(self) -> Result<Parts, StateError> {
+        let mut request = http::Request::get(self.uri);
+        for (name, value) in self.headers {
+            let value = value.into_bytes().unwrap_or_default();
+            request = request.header(name, value);
+        }
+        let request = request.body(());
+        let (parts, ()) = request
+            .map_err(|e| StateError::Decode(e.into()))?
+            .into_parts();
+        Ok(parts)
     }
 }
 
@@ -105,6 +153,7 @@ pub(super) fn encode_conn<A: ActorType>(
         state: &*state,
         hears,
         local,
+        raw: RawRow::of(conn),
     };
     ciborium::into_writer(&row, &mut out).map_err(|e| StateError::Encode(e.into()))?;
     Ok(out.into())
@@ -123,23 +172,28 @@ pub(super) fn decode_conn<A: ActorType>(
         });
     }
     let row: Row<A::Params, A::ConnState> = ciborium::from_reader(bytes).map_err(unreadable)?;
-    let transport = if row.local {
-        Transport::Local
-    } else {
-        Transport::Socket
-    };
     let Row {
         params,
         state,
         hears,
-        ..
+        local,
+        raw,
     } = row;
+    let transport = match &raw {
+        Some(raw) => Transport::Raw {
+            hibernatable: raw.hibernates,
+        },
+        None if local => Transport::Local,
+        None => Transport::Socket,
+    };
     Ok(StoredConn {
         id,
         params,
         state,
         hears,
         transport,
+        has_opened: raw.as_ref().is_some_and(|it| it.opened),
+        request: raw.map(RawRow::request).transpose()?.map(Arc::new),
     })
 }
 

@@ -119,7 +119,7 @@ struct Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.exchange.hang_up();
-        Arc::clone(&self.slot).close(self.id);
+        Arc::clone(&self.slot).close(self.id, None);
     }
 }
 

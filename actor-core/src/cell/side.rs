@@ -10,12 +10,12 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     guard::{Fault, Guard},
-    job::{Job, read_answer},
+    job::{Answer, Job, read_answer},
     live::{Broken, Cause, Cell, Held},
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Listener, Origin, Output, TaskCtx},
+    actor::{Actor, Inner, Listener, Origin, Output, TaskCtx},
     config::Durability,
     connection::CloseFrame,
     error::ActorError,
@@ -168,6 +168,7 @@ impl<A: Actor> Cell<A> {
                 Output::Event { wire, local, event } => {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
+                Output::Message(outbox, frame) => self.hold(tag, Held::Message(outbox, frame)),
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
                 Output::Save(to) => self.hold(self.saving.version(), Held::Done(to)),
                 Output::SaveWithin(max) => self.saving.want_by(Instant::now() + max),
@@ -215,6 +216,7 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
+            Held::Message(outbox, frame) => outbox.push_frame(frame),
             Held::Close(listener, frame) => listener.close(frame),
             Held::Done(to) => {
                 // Who asked may have gone.
@@ -269,28 +271,36 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
-            Then::Closed(conn, mut answer) => {
+            Then::SocketOpened(opening, conn, mut answer) => {
                 A::reply(&mut job.call).release();
-                if let Err(error) = read_answer(&mut answer) {
-                    tracing::warn!(actor = %self.slot.about.address, %error, "on_disconnect failed");
-                }
+                self.socket_opened(*opening, &conn, read_answer(&mut answer));
+            }
+            Then::Closed(conn, answer) => {
+                self.hook_over(job.call, answer);
                 self.closed(&conn);
             }
-            Then::StopHook(why, mut answer) => {
-                let hook = A::HANDLERS[A::handler(&job.call)].name;
-                A::reply(&mut job.call).release();
-                if let Err(error) = read_answer(&mut answer) {
-                    tracing::warn!(actor = %self.slot.about.address, hook, %error, "a stop hook failed");
-                }
-                self.tell(Event::HookDone(why));
+            Then::Message(answer) => self.hook_over(job.call, answer),
+            Then::SocketClosed(conn, answer) => {
+                self.hook_over(job.call, answer);
+                self.socket_closed(&conn);
             }
-            Then::StateChange(mut answer) => {
-                A::reply(&mut job.call).release();
-                if let Err(error) = read_answer(&mut answer) {
-                    tracing::warn!(actor = %self.slot.about.address, %error, "on_state_change failed");
-                }
+            Then::StopHook(why, answer) => {
+                self.hook_over(job.call, answer);
+                self.stop_hook_done(why);
+            }
+            Then::StateChange(answer) => {
+                self.hook_over(job.call, answer);
                 self.told_of_change();
             }
+        }
+    }
+
+    /// A hook is over that nobody waits for: what it failed with is logged.
+    fn hook_over(&self, mut call: A::Call, mut answer: Answer<()>) {
+        let hook = A::HANDLERS[A::handler(&call)].name;
+        A::reply(&mut call).release();
+        if let Err(error) = read_answer(&mut answer) {
+            tracing::warn!(actor = %self.slot.about.address, hook, %error, "a hook failed");
         }
     }
 
@@ -305,7 +315,7 @@ impl<A: Actor> Cell<A> {
         };
         tracing::error!(actor = %self.slot.about.address, %error, "a handler did not return");
         let ended = match &job.then {
-            Then::Reply => None,
+            Then::Reply | Then::Message(_) => None,
             Then::HttpDone(conn) => {
                 let conn = Arc::clone(conn);
                 self.http_done(&conn);
@@ -319,15 +329,23 @@ impl<A: Actor> Cell<A> {
             }
             Then::Closed(conn, _) => {
                 let conn = Arc::clone(conn);
-                if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
-                    // The next life finds the row again, and shall not run into the same fault.
-                    self.slot.sockets().insert(conn.id, Listener::Nobody);
-                }
+                self.spare_next_life(&conn, fault);
                 self.closed(&conn);
                 None
             }
+            Then::SocketOpened(_, conn, _) => {
+                // Not opened, so its client is told by `refuse`, and `on_close` does not run.
+                self.disconnect(conn.id, None);
+                Some(WorkKind::Connecting)
+            }
+            Then::SocketClosed(conn, _) => {
+                let conn = Arc::clone(conn);
+                self.spare_next_life(&conn, fault);
+                self.socket_closed(&conn);
+                None
+            }
             Then::StopHook(why, _) => {
-                self.tell(Event::HookDone(*why));
+                self.stop_hook_done(*why);
                 None
             }
             Then::StateChange(_) => {
@@ -339,6 +357,20 @@ impl<A: Actor> Cell<A> {
             self.machine.work.end(kind);
         }
         job.refuse(&error);
+    }
+
+    /// A hook of a connection that goes did not return: the next life finds the row again, and shall
+    /// not run into the same fault.
+    fn spare_next_life(&mut self, conn: &Inner<A>, fault: &Fault) {
+        if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
+            self.slot.sockets().insert(conn.id, Listener::Nobody);
+        }
+    }
+
+    /// The stop hook is over: sockets that do not hibernate go, after all that it sent over them.
+    pub(super) fn stop_hook_done(&mut self, why: Stop) {
+        self.drop_sockets();
+        self.tell(Event::HookDone(why));
     }
 
     /// Asks for a save as soon as the actor's durability wants one.

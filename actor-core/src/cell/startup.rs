@@ -170,11 +170,17 @@ async fn begin<A: Actor>(
         let durability = cell.options().durability;
         cell.drain_outputs(true, durability);
     }
+    cell.count_sockets();
     for conn in stale {
         // Its client left while nobody was awake to see it (H12).
-        cell.run_disconnect_hook(&conn.restore(Listener::Nobody));
+        cell.run_leave_hooks(&conn.restore(Listener::Nobody), stale_metadata());
     }
     Ok((cell, actor))
+}
+
+/// How a socket was closed that nobody saw close.
+fn stale_metadata() -> CloseFrame {
+    CloseFrame::new(1000, "ws.stale_metadata")
 }
 
 async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
@@ -378,6 +384,6 @@ pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
         }
         Msg::Http(call) => call.opening.done.refuse(error),
         Msg::Open(opening) => opening.done.refuse(error),
-        Msg::Close(_) | Msg::Subscribe(..) => {}
+        Msg::Frame(_) | Msg::Close(..) | Msg::Subscribe(..) => {}
     }
 }

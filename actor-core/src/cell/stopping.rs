@@ -47,7 +47,7 @@ impl<A: Actor> Cell<A> {
             Some(call) => self
                 .jobs
                 .push_back(Job::hook(call, Then::StopHook(why, answer))),
-            None => self.tell(Event::HookDone(why)),
+            None => self.stop_hook_done(why),
         }
     }
 
@@ -60,6 +60,8 @@ impl<A: Actor> Cell<A> {
         }
         self.abort_beside().await;
         self.run_last_turns(state);
+        // Their hooks run in the next life, which finds the rows.
+        self.drop_sockets();
         let told = slot::stopping();
         for job in mem::take(&mut self.jobs) {
             job.refuse(&told);
@@ -276,7 +278,7 @@ impl<A: Actor> Cell<A> {
                 }
                 // Its connection is off the list already, so its socket has to go too.
                 Held::Close(listener, frame) => listener.close(frame),
-                Held::Event { .. } => {}
+                Held::Event { .. } | Held::Message(..) => {}
             }
         }
     }
@@ -290,7 +292,7 @@ impl<A: Actor> Cell<A> {
                 Held::Done(to) => {
                     let _ = to.send(Ok(()));
                 }
-                Held::Event { .. } => {}
+                Held::Event { .. } | Held::Message(..) => {}
             }
         }
     }

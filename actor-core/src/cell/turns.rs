@@ -16,7 +16,7 @@ use super::{
     job::{Job, Then},
     live::{Broken, Cell},
     mailbox::Msg,
-    slot,
+    raw, slot,
 };
 use crate::actor::{Actor, Ctx, Hub, Origin, Receiver, Turn};
 
@@ -29,10 +29,10 @@ impl<A: Actor> Cell<A> {
         let spec = &A::HANDLERS[A::handler(&job.call)];
         let options = self.options();
         let own = spec.timeout.unwrap_or(match job.then {
-            Then::Reply | Then::HttpDone(_) => options.action_timeout,
+            Then::Reply | Then::HttpDone(_) | Then::Message(_) => options.action_timeout,
             Then::Admit(..) => options.on_before_connect_timeout,
-            Then::Opened(..) => options.on_connect_timeout,
-            Then::Closed(..) => options.on_disconnect_timeout,
+            Then::Opened(..) | Then::SocketOpened(..) => options.on_connect_timeout,
+            Then::Closed(..) | Then::SocketClosed(..) => options.on_disconnect_timeout,
             Then::StateChange(_) => options.on_state_change_timeout,
             Then::StopHook(..) => options.sleep_grace,
         });
@@ -191,8 +191,7 @@ impl<A: Actor> Cell<A> {
                 }
                 self.slot.made_room();
             }
-            if let Some(Msg::Call(call, _)) = self.batch.front()
-                && A::HANDLERS[A::handler(call)].receiver == Receiver::Shared
+            if self.batch.front().is_some_and(is_for_reader)
                 && let Some(msg) = self.batch.pop_front()
             {
                 return self.begin(msg);
@@ -238,6 +237,15 @@ impl<A: Actor> Cell<A> {
             },
         }
     }
+}
+
+fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
+    let receiver = match msg {
+        Msg::Call(call, _) => Some(A::HANDLERS[A::handler(call)].receiver),
+        Msg::Frame(_) => raw::receiver_of_messages::<A>(),
+        Msg::Http(_) | Msg::Open(_) | Msg::Close(..) | Msg::Subscribe(..) => None,
+    };
+    receiver == Some(Receiver::Shared)
 }
 
 /// Runs a reader.

@@ -7,7 +7,8 @@ use tokio::sync::{futures::Notified, oneshot};
 
 use super::{
     job::{HttpCall, OpenDone, Opening},
-    mailbox::{Msg, Phase, Refused},
+    mailbox::{Incoming, Msg, Phase, Refused},
+    raw,
     request::{Asked, Underway},
     slot::Slot,
 };
@@ -16,9 +17,9 @@ use crate::{
         About, Actor, HttpAnswer, Listener, Reply, ReplySlot as _, Transport, WireReply, WireTo,
     },
     config::ActorOptions,
-    connection::{CloseFrame, Outbox},
+    connection::{CloseFrame, Message, Outbox},
     error::ActorError,
-    id::ConnId,
+    id::{ConnId, MessageIndex},
     lifecycle::Stop,
     protocol::{Args, Encoding, ToServer},
     request::Request,
@@ -51,8 +52,19 @@ pub(crate) trait AnySlot: Send + Sync {
         message: ToServer,
     ) -> Result<(), ActorError>;
 
-    /// A socket's client has gone.
-    fn close(self: Arc<Self>, conn: ConnId);
+    /// Takes a message of a raw socket's client.
+    fn frame(
+        self: Arc<Self>,
+        conn: ConnId,
+        index: MessageIndex,
+        message: Message,
+    ) -> Result<(), FrameRefused>;
+
+    /// A socket's client has gone, and may have said how.
+    fn close(self: Arc<Self>, conn: ConnId, how: Option<CloseFrame>);
+
+    /// Whether the actor takes raw sockets.
+    fn takes_sockets(&self) -> bool;
 
     /// Asks the actor to stop if it is awake.
     fn ask(&self, stop: Stop);
@@ -85,6 +97,25 @@ pub(crate) struct OpenSocket {
     pub(crate) params: Value,
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) kind: SocketKind,
+}
+
+/// What a socket's frames are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SocketKind {
+    /// Messages of the protocol.
+    Protocol,
+    /// The author's own.
+    Raw { hibernatable: bool },
+}
+
+/// A message of a raw socket that was not taken.
+#[derive(Debug)]
+pub(crate) enum FrameRefused {
+    /// The mailbox is full.
+    Full(Message),
+    /// Nobody will ever take it.
+    Gone(ActorError),
 }
 
 impl<A: Actor> AnySlot for Slot<A> {
@@ -139,11 +170,18 @@ impl<A: Actor> AnySlot for Slot<A> {
     ) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError> {
         let params = decode_params::<A>(socket.params)?;
         let (to, opened) = oneshot::channel();
+        let (transport, listener) = match socket.kind {
+            SocketKind::Protocol => (Transport::Socket, Listener::Wire(socket.outbox)),
+            SocketKind::Raw { hibernatable } => (
+                Transport::Raw { hibernatable },
+                Listener::Raw(socket.outbox),
+            ),
+        };
         let opening = Opening {
             id: socket.id,
             params,
-            transport: Transport::Socket,
-            listener: Listener::Wire(socket.outbox),
+            transport,
+            listener,
             request: socket.request,
             done: OpenDone::Tell(to),
         };
@@ -196,13 +234,35 @@ impl<A: Actor> AnySlot for Slot<A> {
         })
     }
 
-    fn close(self: Arc<Self>, conn: ConnId) {
+    fn frame(
+        self: Arc<Self>,
+        conn: ConnId,
+        index: MessageIndex,
+        message: Message,
+    ) -> Result<(), FrameRefused> {
+        let incoming = Incoming {
+            conn,
+            index,
+            message,
+        };
+        match self.send(Msg::Frame(Box::new(incoming))) {
+            Ok(()) => Ok(()),
+            Err(Refused::Full(Msg::Frame(incoming))) => Err(FrameRefused::Full(incoming.message)),
+            Err(refused) => Err(FrameRefused::Gone(self.refusal(&refused))),
+        }
+    }
+
+    fn close(self: Arc<Self>, conn: ConnId, how: Option<CloseFrame>) {
         // A socket that never became a connection has nothing to close.
         if !self.sockets().contains_key(&conn) && !self.is_awake() {
             return;
         }
         // Gone actors have no connections.
-        let _ = self.send(Msg::Close(conn));
+        let _ = self.send(Msg::Close(conn, how.map(Box::new)));
+    }
+
+    fn takes_sockets(&self) -> bool {
+        raw::takes_sockets::<A>()
     }
 
     fn ask(&self, stop: Stop) {

@@ -42,6 +42,19 @@ impl CloseFrame {
         }
         Self { code, reason }
     }
+
+    /// A close frame that an endpoint may send: a code that is reserved or out of range (RFC 6455
+    /// §7.4) becomes 1011.
+    pub(crate) fn sendable(code: u16, reason: impl Into<String>) -> Self {
+        let code = match code {
+            1000..=1003 | 1007..=1014 | 3000..=4999 => code,
+            _ => {
+                tracing::warn!(code, "a socket cannot be closed with this code");
+                1011
+            }
+        };
+        Self::new(code, reason)
+    }
 }
 
 /// What a socket's task does next.
@@ -101,20 +114,23 @@ impl Outbox {
 
     /// Adds an encoded message. Over the limit, closes the socket with `ws.slow_reader`.
     pub(crate) fn push(&self, bytes: Bytes) {
+        let text = self.encoding == Encoding::Json;
+        self.push_frame(Frame { bytes, text });
+    }
+
+    /// As [`push`](Self::push), for a message that says itself whether it is text.
+    pub(crate) fn push_frame(&self, frame: Frame) {
         let mut inner = self.lock();
         if !matches!(inner.closing, Closing::Open) {
             return;
         }
-        if self.limit < inner.bytes + bytes.len() {
+        if self.limit < inner.bytes + frame.bytes.len() {
             inner.frames = VecDeque::new();
             inner.bytes = 0;
             inner.closing = Closing::After(CloseFrame::new(1011, "ws.slow_reader"));
         } else {
-            inner.bytes += bytes.len();
-            inner.frames.push_back(Frame {
-                bytes,
-                text: self.encoding == Encoding::Json,
-            });
+            inner.bytes += frame.bytes.len();
+            inner.frames.push_back(frame);
         }
         wake(inner);
     }

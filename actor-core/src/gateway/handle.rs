@@ -267,6 +267,10 @@ impl<A: Actor> ActorHandle<A> {
         }
     }
 
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     pub(super) async fn slot(&self) -> Result<Arc<Slot<A>>, ActorError> {
         if let Some(slot) = self.slot.get() {
             return Ok(Arc::clone(slot));

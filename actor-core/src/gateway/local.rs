@@ -134,7 +134,7 @@ impl<A: Handled> Unpin for Connection<A> {}
 impl<A: Handled> Drop for Connection<A> {
     fn drop(&mut self) {
         self.events.close();
-        Arc::clone(&self.slot).close(self.id);
+        Arc::clone(&self.slot).close(self.id, None);
     }
 }
 

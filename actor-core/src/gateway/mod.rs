@@ -5,6 +5,7 @@ mod actors;
 mod handle;
 mod local;
 mod socket;
+mod websocket;
 
 use std::{fmt, str::FromStr as _, sync::Arc};
 
@@ -13,7 +14,8 @@ use bytes::Bytes;
 pub use self::{
     handle::{ActorHandle, Handled},
     local::Connection,
-    socket::{ConnectRequest, Socket, close_with, refusal},
+    socket::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
+    websocket::WebSocket,
 };
 use crate::{
     cell::{self, AnySlot, WireCall},

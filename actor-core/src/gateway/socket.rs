@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -12,10 +15,10 @@ use bytes::Bytes;
 use super::{ActorRef, Gateway, incoming_too_long};
 use crate::{
     actor::aborted,
-    cell::OpenSocket,
-    connection::{CloseFrame, Delivery, Frame, Outbox},
+    cell::{FrameRefused, OpenSocket, SocketKind},
+    connection::{CloseFrame, Delivery, Frame, Message, Outbox},
     error::ActorError,
-    id::ConnId,
+    id::{ConnId, MessageIndex},
     protocol::{self, Encoding},
     value::Value,
 };
@@ -26,6 +29,10 @@ pub struct Socket {
     actor: ActorRef,
     id: ConnId,
     outbox: Arc<Outbox>,
+    kind: SocketKind,
+    /// Of the last message of a raw socket.
+    index: AtomicU16,
+    closed: Option<CloseFrame>,
 }
 
 /// A client's wish to connect.
@@ -37,6 +44,16 @@ pub struct ConnectRequest {
     pub params: Value,
     /// The upgrade request, for hooks to look at.
     pub request: Option<http::request::Parts>,
+}
+
+/// A client's wish to open a raw WebSocket.
+#[derive(Debug)]
+pub struct WebSocketRequest {
+    /// What it says about itself, `Undefined` for nothing.
+    pub params: Value,
+    /// The upgrade request as the actor is to see it: with an absolute URL whose path is `/websocket`
+    /// and what follows.
+    pub request: http::request::Parts,
 }
 
 impl Gateway {
@@ -56,19 +73,67 @@ impl Gateway {
         actor: &ActorRef,
         request: ConnectRequest,
     ) -> Result<Socket, ActorError> {
-        let outbox = Arc::new(Outbox::new(request.encoding, actor.options().outbox));
+        let (kind, parts) = (SocketKind::Protocol, request.request.map(Arc::new));
+        self.open(actor, kind, request.encoding, request.params, parts)
+            .await
+    }
+
+    /// Opens a raw WebSocket: the actor's connect hooks run, then its `on_websocket`.
+    ///
+    /// # Errors
+    ///
+    /// What a hook answered, `actor.websocket_not_defined` when the actor takes none, or why the actor
+    /// could not be reached. [`close_with`] says how to tell the client.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the socket is closed if it was opened.
+    pub async fn open_websocket(
+        &self,
+        actor: &ActorRef,
+        request: WebSocketRequest,
+    ) -> Result<Socket, ActorError> {
+        if !actor.slot.takes_sockets() {
+            let text = "the actor takes no raw WebSockets";
+            return Err(ActorError::new("actor", "websocket_not_defined", text));
+        }
+        let kind = SocketKind::Raw {
+            hibernatable: actor
+                .options()
+                .hibernate_websockets
+                .allows(&request.request),
+        };
+        let parts = Some(Arc::new(request.request));
+        // Each frame says itself whether it is text.
+        self.open(actor, kind, Encoding::default(), request.params, parts)
+            .await
+    }
+
+    async fn open(
+        &self,
+        actor: &ActorRef,
+        kind: SocketKind,
+        encoding: Encoding,
+        params: Value,
+        request: Option<Arc<http::request::Parts>>,
+    ) -> Result<Socket, ActorError> {
+        let outbox = Arc::new(Outbox::new(encoding, actor.options().outbox));
         let id = ConnId::new(&*self.registry.host().entropy);
         let opened = Arc::clone(&actor.slot).open(OpenSocket {
             id,
-            params: request.params,
-            request: request.request.map(Arc::new),
+            params,
+            request,
             outbox: Arc::clone(&outbox),
+            kind,
         })?;
         // Made before the wait, so that being dropped during it disconnects.
         let socket = Socket {
             actor: actor.clone(),
             id,
             outbox,
+            kind,
+            index: AtomicU16::new(0),
+            closed: None,
         };
         opened.await.unwrap_or_else(|_| Err(aborted()))?;
         Ok(socket)
@@ -102,6 +167,16 @@ impl Socket {
         }
     }
 
+    /// Most bytes that a frame from the client may have.
+    #[must_use]
+    pub fn max_incoming(&self) -> usize {
+        let options = self.actor.options();
+        match self.kind {
+            SocketKind::Protocol => options.max_incoming,
+            SocketKind::Raw { .. } => options.max_message,
+        }
+    }
+
     /// Takes a frame from the client. Waits while the actor's mailbox is full, so that the client is
     /// held back by its own socket.
     ///
@@ -112,20 +187,57 @@ impl Socket {
     /// # Cancel safety
     ///
     /// If dropped before it completes, the frame was not taken.
-    pub async fn receive(&self, frame: &[u8]) -> Result<(), CloseFrame> {
-        let limit = self.actor.options().max_incoming;
-        if limit < frame.len() {
-            return Err(close_with(&incoming_too_long(frame.len(), limit)));
+    pub async fn receive(&self, frame: Frame) -> Result<(), CloseFrame> {
+        let limit = self.max_incoming();
+        if limit < frame.bytes.len() {
+            return Err(close_with(&incoming_too_long(frame.bytes.len(), limit)));
         }
-        let message = protocol::decode(self.outbox.encoding(), frame)
+        match self.kind {
+            SocketKind::Protocol => self.receive_call(&frame.bytes).await,
+            SocketKind::Raw { .. } => {
+                let message = Message::try_from(frame)
+                    .map_err(|_| CloseFrame::new(1007, "message.invalid_utf8"))?;
+                self.receive_message(message).await
+            }
+        }
+    }
+
+    async fn receive_call(&self, bytes: &[u8]) -> Result<(), CloseFrame> {
+        let message = protocol::decode(self.outbox.encoding(), bytes)
             .map_err(|error| close_with(&ActorError::from(error)))?;
-        let slot = &self.actor.slot;
-        while let Some(room) = slot.crowded() {
-            room.await;
-        }
-        Arc::clone(slot)
+        self.wait_for_room().await;
+        Arc::clone(&self.actor.slot)
             .message(self.id, &self.outbox, message)
             .map_err(|error| close_with(&error))
+    }
+
+    async fn receive_message(&self, mut message: Message) -> Result<(), CloseFrame> {
+        let last = MessageIndex::from_number(self.index.load(Ordering::Relaxed));
+        let index = last.next();
+        loop {
+            self.wait_for_room().await;
+            let slot = Arc::clone(&self.actor.slot);
+            match slot.frame(self.id, index, message) {
+                Ok(()) => break,
+                // Somebody else took the room.
+                Err(FrameRefused::Full(back)) => message = back,
+                Err(FrameRefused::Gone(error)) => return Err(close_with(&error)),
+            }
+        }
+        self.index.store(index.number(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn wait_for_room(&self) {
+        while let Some(room) = self.actor.slot.crowded() {
+            room.await;
+        }
+    }
+
+    /// The client has closed its socket in this way, which an `on_close` is told once this is dropped.
+    /// Without it the socket was lost: 1006.
+    pub fn closed_by_client(&mut self, frame: CloseFrame) {
+        self.closed = Some(frame);
     }
 
     /// What to send to the client next. `None` after the close frame.
@@ -143,7 +255,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.outbox.abandon();
-        Arc::clone(&self.actor.slot).close(self.id);
+        Arc::clone(&self.actor.slot).close(self.id, self.closed.take());
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum WorkKind {
     WaitUntil,
     /// A timer that has not fired.
     Timer,
+    /// An open raw WebSocket that does not hibernate.
+    Socket,
 }
 
 /// Why an actor stays awake.
@@ -56,7 +58,7 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Free,
         Self::HttpCall,
         Self::Request,
@@ -67,6 +69,7 @@ impl WorkKind {
         Self::KeepAwake,
         Self::WaitUntil,
         Self::Timer,
+        Self::Socket,
     ];
 
     /// What is counted where handlers get it, and not by the cell.
@@ -90,6 +93,7 @@ impl WorkKind {
             Self::ParkedRun => (false, true, false),
             Self::WaitUntil => (false, true, true),
             Self::Timer => (false, false, false),
+            Self::Socket => (true, false, false),
         };
         Policy {
             keeps_awake,
@@ -173,6 +177,7 @@ mod tests {
                 "KeepAwake yes yes yes",
                 "WaitUntil - yes yes",
                 "Timer - - -",
+                "Socket yes - -",
             ]
         );
     }

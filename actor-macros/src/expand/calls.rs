@@ -6,7 +6,7 @@ use syn::{Path, spanned::Spanned as _};
 
 use super::{durability, duration, run, wire};
 use crate::{
-    model::{Action, Handlers, Hook, HookKind, Method, Receiver},
+    model::{Action, Given, Handlers, Hook, HookKind, Lent, Method, Receiver},
     names::{self, Case, concrete},
 };
 
@@ -37,22 +37,44 @@ pub(super) fn enum_of_calls(model: &Handlers, actor: &Path) -> TokenStream {
     });
     let hooks = called(model).map(|hook| {
         let variant = variant(&hook.method);
-        let (subject, answer) = match hook.kind {
-            HookKind::BeforeConnect => (
-                quote!(__p::Option<(<#actor as __p::ActorType>::Params,)>,),
-                quote!(<#actor as __p::ActorType>::ConnState),
-            ),
-            HookKind::Request => (
-                quote!(__p::Option<(__p::Box<__p::Request>,)>,),
-                quote!(__p::Box<__p::Response>),
-            ),
-            HookKind::Connect | HookKind::Disconnect => (quote!(__p::Conn<#actor>,), quote!(())),
-            _ => (quote!(), quote!(())),
+        let lent = hook.kind.lent().map(|it| {
+            let lent = lent(it);
+            quote!(#lent<#actor>,)
+        });
+        let given = hook.kind.given().map(|it| {
+            let given = given(it, &quote!(#actor));
+            quote!(__p::Option<(#given,)>,)
+        });
+        let answer = match hook.kind {
+            HookKind::BeforeConnect => quote!(<#actor as __p::ActorType>::ConnState),
+            HookKind::Request => quote!(__p::Box<__p::Response>),
+            _ => quote!(()),
         };
-        quote!(#variant(#subject __p::Reply<#answer, __p::ActorError>))
+        quote!(#variant(#lent #given __p::Reply<#answer, __p::ActorError>))
     });
     quote! {
         pub enum __Call { #(#actions,)* #(#hooks,)* }
+    }
+}
+
+/// What a hook is lent, without its actor.
+pub(super) fn lent(lent: Lent) -> TokenStream {
+    match lent {
+        Lent::Conn => quote!(__p::Conn),
+        Lent::Socket => quote!(__p::Socket),
+        Lent::Transaction => quote!(__p::Transaction),
+    }
+}
+
+/// The type of what a hook is given.
+fn given(given: Given, actor: &TokenStream) -> TokenStream {
+    match given {
+        Given::IsNew => quote!(__p::bool),
+        Given::Input => quote!(<#actor as __p::ActorType>::Input),
+        Given::Params => quote!(<#actor as __p::ActorType>::Params),
+        Given::Message => quote!(__p::Message),
+        Given::CloseFrame => quote!(__p::CloseFrame),
+        Given::Request => quote!(__p::Box<__p::Request>),
     }
 }
 
@@ -156,23 +178,15 @@ fn handler(name: &TokenStream, method: &Method) -> TokenStream {
 }
 
 fn reply(model: &Handlers) -> TokenStream {
-    let actions = model.actions.iter().map(|it| (&it.method, true));
-    let hooks = called(model).map(|it| (&it.method, takes_subject(it.kind)));
-    let arms = actions.chain(hooks).map(|(method, has_subject)| {
+    let arms = methods(model).map(|method| {
         let variant = variant(method);
-        let subject = has_subject.then(|| quote!(_,));
-        quote!(__Call::#variant(#subject ref mut __reply) => __reply,)
+        quote!(__Call::#variant(.., ref mut __reply) => __reply,)
     });
     quote! {
         fn reply(__call: &mut __Call) -> &mut dyn __p::ReplySlot {
             match *__call { #(#arms)* }
         }
     }
-}
-
-/// Whether the call of a hook carries something beside its reply.
-pub(super) fn takes_subject(kind: HookKind) -> bool {
-    kind.has_conn() || kind.has_value()
 }
 
 fn default_conn_state(model: &Handlers, actor: &Path) -> TokenStream {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Path, Type, spanned::Spanned as _};
 
-use super::calls::{answer, called, takes_subject, variant};
+use super::calls::{self, answer, called, variant};
 use crate::model::{Action, Handlers, Hook, HookKind, Method, Receiver};
 
 pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
@@ -16,7 +16,7 @@ pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
         }
         Some(hook) => {
             let input = hook
-                .subject
+                .value
                 .as_ref()
                 .map(|ty| quote_spanned!(ty.span()=> __input));
             let input: Vec<_> = input.into_iter().collect();
@@ -42,11 +42,11 @@ pub(super) fn migrate(model: &Handlers) -> TokenStream {
         return TokenStream::new();
     };
     let tx = hook
-        .subject
+        .lent
         .as_ref()
         .map(|ty| lend(ty, &quote!(__p::Transaction), &quote!(__tx)));
     let is_new = hook
-        .is_new
+        .value
         .as_ref()
         .map(|ty| quote_spanned!(ty.span()=> __is_new));
     let given: Vec<_> = tx.into_iter().chain(is_new).collect();
@@ -126,29 +126,34 @@ fn run_action(action: &Action, actor: &Path) -> TokenStream {
 
 fn run_hook(hook: &Hook) -> TokenStream {
     let variant = variant(&hook.method);
-    let (taken, subject) = match (&hook.subject, hook.kind) {
-        (Some(ty), HookKind::BeforeConnect) => {
-            let params = quote_spanned!(ty.span()=> __p::args(__subject).0);
-            (quote!(ref mut __subject,), Some(params))
+    let lent = hook.kind.lent().map(|it| match &hook.lent {
+        Some(ty) => {
+            let of = calls::lent(it);
+            let lent = lend(ty, &quote!(#of<Self>), &quote!(__lent));
+            (quote!(ref __lent,), Some(lent))
         }
-        (Some(ty), HookKind::Request) => {
-            let request = quote_spanned!(ty.span()=> __p::request::<#ty>(__subject));
-            (quote!(ref mut __subject,), Some(request))
+        None => (quote!(_,), None),
+    });
+    let given = hook.kind.given().map(|_| match &hook.value {
+        Some(ty) => {
+            let value = if hook.kind == HookKind::Request {
+                quote_spanned!(ty.span()=> __p::request::<#ty>(__given))
+            } else {
+                quote_spanned!(ty.span()=> __p::args(__given).0)
+            };
+            (quote!(ref mut __given,), Some(value))
         }
-        (Some(ty), _) => {
-            let conn = lend(ty, &quote!(__p::Conn<Self>), &quote!(__subject));
-            (quote!(ref __subject,), Some(conn))
-        }
-        (None, kind) if takes_subject(kind) => (quote!(_,), None),
-        (None, _) => (quote!(), None),
-    };
-    let call = run(&hook.method, &subject.into_iter().collect::<Vec<_>>());
+        None => (quote!(_,), None),
+    });
+    let (taken, passed): (Vec<_>, Vec<_>) = lent.into_iter().chain(given).unzip();
+    let passed: Vec<_> = passed.into_iter().flatten().collect();
+    let call = run(&hook.method, &passed);
     let output = &hook.method.output;
     if hook.kind == HookKind::Request {
         // Not by the type's name, for it may have none.
         let answer = quote_spanned!(output.span()=> __p::Answered(#call).answer());
         return quote! {
-            __Call::#variant(#taken ref mut __reply) => {
+            __Call::#variant(#(#taken)* ref mut __reply) => {
                 use __p::OtherAnswer as _;
                 __p::reply_request(__reply, #answer)
             }
@@ -157,7 +162,7 @@ fn run_hook(hook: &Hook) -> TokenStream {
     let answer = hook_answer(hook.kind);
     let reply = quote_spanned!(output.span()=> __p::reply_hook::<#answer, #output>);
     quote! {
-        __Call::#variant(#taken ref mut __reply) => #reply(__reply, #call),
+        __Call::#variant(#(#taken)* ref mut __reply) => #reply(__reply, #call),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A struct with `#[actor]`: the struct, its stored form, `impl ActorType`, and its handle.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{Attribute, LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{durability, duration, sealed};
@@ -151,6 +151,10 @@ fn options(settings: &[Setting]) -> Option<TokenStream> {
             SettingValue::Millis(it) => duration(*it),
             SettingValue::Count(it) => it.to_token_stream(),
             SettingValue::Switch(it) => it.to_token_stream(),
+            SettingValue::Hibernate(None) => quote!(__p::Hibernate::Always),
+            SettingValue::Hibernate(Some(path)) => {
+                quote_spanned!(path.span()=> __p::Hibernate::If(#path))
+            }
         };
         quote!(__options.#field = #value;)
     });

@@ -48,6 +48,30 @@ fn smallest() {
 }
 
 #[test]
+fn raw_sockets() {
+    let args = quote! { hibernate_websockets = from_app, max_message = 1024 };
+    let item = quote! { pub struct Echo; };
+    check(
+        crate::actor_tokens(args, item),
+        expect_file!["../snapshots/raw_sockets_state.rs"],
+    );
+    let item = quote! {
+        impl Echo {
+            #[on_websocket]
+            async fn opened(&mut self, ctx: &Ctx<Self>, socket: &Socket<Self>) -> Result<(), E> {}
+            #[on_message]
+            async fn message(ctx: &TaskCtx<Self>, socket: &Socket<Self>, message: Message) {}
+            #[on_close]
+            async fn closed(&self, frame: CloseFrame) {}
+        }
+    };
+    check(
+        crate::actor_tokens(quote!(), item),
+        expect_file!["../snapshots/raw_sockets_impl.rs"],
+    );
+}
+
+#[test]
 fn handlers() {
     let item = quote! {
         impl ChatRoom {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{LitStr, Path, spanned::Spanned as _};
 
-use super::calls::{called, cases, takes_subject, variant};
+use super::calls::{called, cases, variant};
 use crate::{
     model::{Action, Arg, ArgDefault, Handlers, HookKind},
     names::concrete,
@@ -79,18 +79,22 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
             HookKind::BeforeConnect => quote!(BeforeConnect),
             HookKind::Connect => quote!(Connect),
             HookKind::Disconnect => quote!(Disconnect),
+            HookKind::WebSocket => quote!(WebSocket),
+            HookKind::Message => quote!(Message),
+            HookKind::Close => quote!(Close),
             HookKind::Request => quote!(Request),
             HookKind::Migrate | HookKind::Create => return quote!(),
         };
-        let taken = takes_subject(hook.kind).then(|| quote!(__subject,));
-        let given = match hook.kind {
-            HookKind::BeforeConnect | HookKind::Request => {
-                Some(quote!(__p::Option::Some((__subject,)),))
-            }
-            _ => taken.clone(),
-        };
+        let lent = hook.kind.lent().map(|_| quote!(__lent,));
+        let given = hook.kind.given().map(|_| quote!(__given,));
+        let kept = hook
+            .kind
+            .given()
+            .map(|_| quote!(__p::Option::Some((__given,)),));
         quote! {
-            __p::Hook::#kind(#taken __reply) => __p::Option::Some(__Call::#variant(#given __reply)),
+            __p::Hook::#kind(#lent #given __reply) => {
+                __p::Option::Some(__Call::#variant(#lent #kept __reply))
+            }
         }
     });
     quote! {

@@ -145,12 +145,12 @@ fn is_result(ty: &Type) -> bool {
 
 fn hook(errors: &mut Errors, kind: HookKind, attr: Attribute, item: &mut ImplItemFn) -> Hook {
     Options::new(kind.name(), &[]).add(errors, &attr);
-    let (method, subject, is_new) = method::hook(errors, kind, item);
+    let (method, lent, value) = method::hook(errors, kind, item);
     Hook {
         kind,
         method,
-        subject,
-        is_new,
+        lent,
+        value,
         attr,
     }
 }

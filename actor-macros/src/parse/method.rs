@@ -33,7 +33,7 @@ pub(super) fn action(errors: &mut Errors, item: &mut ImplItemFn) -> (Method, Vec
     (method, args)
 }
 
-/// A hook and what it takes beside the context.
+/// A hook and what it takes beside the context: what it is lent, what it is given.
 pub(super) fn hook(
     errors: &mut Errors,
     kind: HookKind,
@@ -44,7 +44,7 @@ pub(super) fn hook(
     if kind != HookKind::Request {
         unnamed(errors, &method.output);
     }
-    let (mut subject, mut is_new) = (None, None);
+    let (mut borrowed, mut value) = (None, None);
     for param in &item.sig.inputs {
         let FnArg::Typed(PatType { ty, .. }) = param else {
             continue;
@@ -53,43 +53,31 @@ pub(super) fn hook(
             Some(ctx)
                 if is_context(ty)
                     && method.ctx.is_none()
-                    && subject.is_none()
-                    && is_new.is_none() =>
+                    && borrowed.is_none()
+                    && value.is_none() =>
             {
                 method.ctx = Some(context(errors, ctx));
             }
-            Some(conn) if kind.has_conn() && is_conn(ty) && subject.is_none() => {
-                subject = Some(context(errors, conn));
+            Some(it) if is_lent(kind, ty) && borrowed.is_none() && value.is_none() => {
+                borrowed = Some(context(errors, it));
             }
-            None if kind.has_value() && subject.is_none() => subject = Some((**ty).clone()),
-            Some(tx)
-                if kind == HookKind::Migrate
-                    && is_transaction(ty)
-                    && subject.is_none()
-                    && is_new.is_none() =>
-            {
-                subject = Some(context(errors, tx));
-            }
-            None if kind == HookKind::Migrate && is_new.is_none() => is_new = Some((**ty).clone()),
+            None if kind.given().is_some() && value.is_none() => value = Some((**ty).clone()),
             _ => errors.at(param, takes(kind)),
         }
     }
     method.sound = errors.count() == before;
-    (method, subject, is_new)
+    (method, borrowed, value)
 }
 
-/// The context and a connection are both references, so in hooks alone the name of a type says which
-/// of the two a parameter is; rustc then checks the type itself.
+/// The context and a connection or socket are all references, so in hooks alone the name of a type
+/// says which of them a parameter is; rustc then checks the type itself.
 fn is_context(ty: &Type) -> bool {
     matches!(last_name(ty).as_deref(), Some("Ctx" | "TaskCtx"))
 }
 
-fn is_conn(ty: &Type) -> bool {
-    last_name(ty).as_deref() == Some("Conn")
-}
-
-fn is_transaction(ty: &Type) -> bool {
-    last_name(ty).as_deref() == Some("Transaction")
+fn is_lent(kind: HookKind, ty: &Type) -> bool {
+    kind.lent()
+        .is_some_and(|it| last_name(ty).as_deref() == Some(it.name()))
 }
 
 fn takes(kind: HookKind) -> String {
@@ -107,6 +95,13 @@ fn takes(kind: HookKind) -> String {
         }
         HookKind::Run => "`&TaskCtx<Self>` or nothing",
         HookKind::Request => "`&Ctx<Self>` and then the `Request`, by value; each may be left out",
+        HookKind::WebSocket => "`&Ctx<Self>` and then `&Socket<Self>`; each may be left out",
+        HookKind::Message => {
+            "`&Ctx<Self>`, `&Socket<Self>` and then the `Message`, by value; each may be left out"
+        }
+        HookKind::Close => {
+            "`&Ctx<Self>`, `&Socket<Self>` and then the `CloseFrame`, by value; each may be left out"
+        }
         HookKind::Wake | HookKind::StateChange | HookKind::Sleep | HookKind::Destroy => {
             "`&Ctx<Self>` or nothing"
         }

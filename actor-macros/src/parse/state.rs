@@ -37,6 +37,8 @@ const OPTIONS: &[&str] = &[
     "max_outgoing",
     "max_connections",
     "warn_on_manual_transactions",
+    "max_message",
+    "hibernate_websockets",
 ];
 
 const DURATIONS: &[&str] = &[
@@ -58,6 +60,7 @@ const COUNTS: &[&str] = &[
     "max_incoming",
     "max_outgoing",
     "max_connections",
+    "max_message",
 ];
 
 const SWITCHES: &[&str] = &["warn_on_manual_transactions"];
@@ -109,6 +112,11 @@ fn settings(errors: &mut Errors, options: &Options) -> Vec<Setting> {
     for key in COUNTS {
         set(key, options.count(errors, key).map(SettingValue::Count));
     }
+    let hibernate = options.flag_or_path(errors, "hibernate_websockets");
+    set(
+        "hibernate_websockets",
+        hibernate.map(SettingValue::Hibernate),
+    );
     settings
 }
 

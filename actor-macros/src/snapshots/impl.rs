@@ -131,13 +131,13 @@ const _: () = {
         fn hook(__hook: __p::Hook<Self>) -> __p::Option<__Call> {
             match __hook {
                 __p::Hook::Wake(__reply) => __p::Option::Some(__Call::Wake(__reply)),
-                __p::Hook::BeforeConnect(__subject, __reply) => {
+                __p::Hook::BeforeConnect(__given, __reply) => {
                     __p::Option::Some(
-                        __Call::Admit(__p::Option::Some((__subject,)), __reply),
+                        __Call::Admit(__p::Option::Some((__given,)), __reply),
                     )
                 }
-                __p::Hook::Connect(__subject, __reply) => {
-                    __p::Option::Some(__Call::Joined(__subject, __reply))
+                __p::Hook::Connect(__lent, __reply) => {
+                    __p::Option::Some(__Call::Joined(__lent, __reply))
                 }
                 _ => __p::Option::None,
             }
@@ -147,12 +147,12 @@ const _: () = {
         }
         fn reply(__call: &mut __Call) -> &mut dyn __p::ReplySlot {
             match *__call {
-                __Call::SendLine(_, ref mut __reply) => __reply,
-                __Call::AllLines(_, ref mut __reply) => __reply,
-                __Call::Ask(_, ref mut __reply) => __reply,
-                __Call::Wake(ref mut __reply) => __reply,
-                __Call::Admit(_, ref mut __reply) => __reply,
-                __Call::Joined(_, ref mut __reply) => __reply,
+                __Call::SendLine(.., ref mut __reply) => __reply,
+                __Call::AllLines(.., ref mut __reply) => __reply,
+                __Call::Ask(.., ref mut __reply) => __reply,
+                __Call::Wake(.., ref mut __reply) => __reply,
+                __Call::Admit(.., ref mut __reply) => __reply,
+                __Call::Joined(.., ref mut __reply) => __reply,
             }
         }
         const MIGRATES: __p::bool = true;
@@ -198,7 +198,7 @@ const _: () = {
                 __Call::Wake(ref mut __reply) => {
                     __p::reply_hook::<(), ()>(__reply, Self::wake(self).await)
                 }
-                __Call::Joined(ref __subject, ref mut __reply) => {
+                __Call::Joined(ref __lent, ref mut __reply) => {
                     __p::reply_hook::<
                         (),
                         Result<(), RoomError>,
@@ -206,7 +206,7 @@ const _: () = {
                         __reply,
                         Self::joined(
                                 self,
-                                __p::lend::<Conn<Self>, __p::Conn<Self>>(__subject),
+                                __p::lend::<Conn<Self>, __p::Conn<Self>>(__lent),
                             )
                             .await,
                     )
@@ -222,7 +222,7 @@ const _: () = {
                         Vec<Line>,
                     >(__reply, Self::all_lines(self, __0, __1).await);
                 }
-                __Call::Admit(ref mut __subject, ref mut __reply) => {
+                __Call::Admit(ref mut __given, ref mut __reply) => {
                     __p::reply_hook::<
                         <Self as __p::ActorType>::ConnState,
                         Result<Member, RoomError>,
@@ -231,7 +231,7 @@ const _: () = {
                         Self::admit(
                                 self,
                                 __p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx),
-                                __p::args(__subject).0,
+                                __p::args(__given).0,
                             )
                             .await,
                     )

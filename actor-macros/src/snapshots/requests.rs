@@ -43,9 +43,9 @@ const _: () = {
         }
         fn hook(__hook: __p::Hook<Self>) -> __p::Option<__Call> {
             match __hook {
-                __p::Hook::Request(__subject, __reply) => {
+                __p::Hook::Request(__given, __reply) => {
                     __p::Option::Some(
-                        __Call::Fetch(__p::Option::Some((__subject,)), __reply),
+                        __Call::Fetch(__p::Option::Some((__given,)), __reply),
                     )
                 }
                 _ => __p::Option::None,
@@ -56,7 +56,7 @@ const _: () = {
         }
         fn reply(__call: &mut __Call) -> &mut dyn __p::ReplySlot {
             match *__call {
-                __Call::Fetch(_, ref mut __reply) => __reply,
+                __Call::Fetch(.., ref mut __reply) => __reply,
             }
         }
         async fn create(
@@ -72,7 +72,7 @@ const _: () = {
         }
         async fn run_shared(&self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
             match *__call {
-                __Call::Fetch(ref mut __subject, ref mut __reply) => {
+                __Call::Fetch(ref mut __given, ref mut __reply) => {
                     use __p::OtherAnswer as _;
                     __p::reply_request(
                         __reply,
@@ -80,7 +80,7 @@ const _: () = {
                                 Self::fetch(
                                         self,
                                         __p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx),
-                                        __p::request::<Request>(__subject),
+                                        __p::request::<Request>(__given),
                                     )
                                     .await,
                             )
