@@ -30,6 +30,9 @@ pub(super) struct FreeDone<A: Actor> {
     outcome: Result<(), Fault>,
 }
 
+/// A version that no commit reaches: what waits for it leaves, or fails, when the life ends.
+const NEVER: u64 = u64::MAX;
+
 impl<A: Actor> Cell<A> {
     /// Moves everything along that needs no turn. Wakes the task when there is more.
     pub(super) fn poll_side(&mut self, cx: &mut Context<'_>) {
@@ -137,6 +140,10 @@ impl<A: Actor> Cell<A> {
 
     /// The version an output of this durability has to wait for.
     pub(super) fn tag(&self, durability: Durability) -> u64 {
+        if self.machine.is_destroying() {
+            // Whoever asked for it is told when it has happened.
+            return NEVER;
+        }
         match durability {
             Durability::Acked => self.saving.version(),
             Durability::Relaxed | Durability::None => 0,
@@ -170,6 +177,8 @@ impl<A: Actor> Cell<A> {
                 }
                 Output::Message(outbox, frame) => self.hold(tag, Held::Message(outbox, frame)),
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
+                // What is about to go need not be kept.
+                Output::Save(to) if self.machine.is_destroying() => self.deliver(Held::Done(to)),
                 Output::Save(to) => self.hold(self.saving.version(), Held::Done(to)),
                 Output::SaveWithin(max) => self.saving.want_by(Instant::now() + max),
                 Output::Spawn(it) => self.spawn_background(it),

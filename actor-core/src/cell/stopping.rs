@@ -134,8 +134,8 @@ impl<A: Actor> Cell<A> {
             Ok(())
         };
         match removed {
-            // The replies of the last turns saw state that is gone as it was asked to be.
-            Ok(()) => self.release_held(),
+            // Who waits is told once the key is free, see `leave`.
+            Ok(()) => {}
             Err(error) => {
                 tracing::error!(actor = %self.slot.about.address, %error, "data could not be removed");
                 let text = format!("not destroyed: {error}");
@@ -172,6 +172,8 @@ impl<A: Actor> Cell<A> {
         drop(mailbox);
         if why == Stop::Destroy {
             self.slot.strike();
+            // The replies of the last turns saw state that is gone as it was asked to be.
+            self.release_held();
         }
         let error = if why == Stop::Destroy {
             slot::gone()

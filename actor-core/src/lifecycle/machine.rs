@@ -102,6 +102,17 @@ impl Machine {
         matches!(self.phase, Phase::Started | Phase::Grace { .. })
     }
 
+    /// Whether it is to be gone for good when it has stopped.
+    pub(crate) fn is_destroying(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Grace {
+                why: Stop::Destroy,
+                ..
+            } | Phase::Finalizing { why: Stop::Destroy }
+        )
+    }
+
     /// What keeps it awake, if anything (B1).
     pub(crate) fn may_sleep(&self) -> Result<(), StayAwake> {
         if !self.is_started() {
