@@ -129,6 +129,9 @@
 //! }
 //! ```
 //!
+//! Parameters of a path that the app nests these routes under are the first ones that such a router's
+//! `Path` finds.
+//!
 //! # Limits
 //!
 //! A body or message of more than the actor's `max_incoming` bytes is refused with

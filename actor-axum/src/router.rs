@@ -133,7 +133,7 @@ impl ActorRouter {
             .route("/actors", door.clone().open(actors::collection))
             .route("/actors/{id}", door.clone().open(actors::one))
             .route("/actors/{id}/sleep", door.clone().open(actors::sleep))
-            .route("/gateway/{*rest}", gateway(door.clone()));
+            .nest_service("/gateway/", gateway(door.clone()));
         if health {
             router.route("/health", door.open(healthy))
         } else {
@@ -219,18 +219,14 @@ impl Door {
     }
 }
 
-/// The one route of the gateway. Its path is read as it was sent, percent-encoded, since a decoded
-/// name may have slashes.
-fn gateway<S>(door: Arc<Door>) -> MethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
+/// All below `/gateway/`. The path is read as it was sent, percent-encoded, since a decoded name may have
+/// slashes. It is nested and not a route with a parameter for the rest, because a router inside an actor
+/// would take that for one of its own.
+fn gateway(door: Arc<Door>) -> MethodRouter {
     any(move |request: Request| {
-        let route = match Route::parse(request.uri().path(), request.uri().query()) {
-            Ok(Some(route)) => Ok(route),
-            Ok(None) => Err(no_route(request.uri().path())),
-            Err(error) => Err(error),
-        };
+        let path = request.uri().path();
+        let below = path.strip_prefix('/').unwrap_or(path);
+        let route = Route::below_gateway(below, request.uri().query());
         door.enter(request, route)
     })
 }

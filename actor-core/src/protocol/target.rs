@@ -84,9 +84,18 @@ impl Route {
     ///
     /// A `guard.query_*` error, for clients to read, when it is one but wrong.
     pub fn parse(path: &str, query: Option<&str>) -> Result<Option<Self>, ActorError> {
-        let Some(rest) = path.strip_prefix("/gateway/") else {
-            return Ok(None);
-        };
+        match path.strip_prefix("/gateway/") {
+            Some(rest) => Self::below_gateway(rest, query).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads what follows `/gateway/` in a path, and the query, both as they were sent.
+    ///
+    /// # Errors
+    ///
+    /// A `guard.query_*` error, for clients to read, when it is wrong.
+    pub fn below_gateway(rest: &str, query: Option<&str>) -> Result<Self, ActorError> {
         let (segment, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let path = if rest.is_empty() { "/" } else { rest }.to_owned();
         let (params, others) = Params::split(query)?;
@@ -99,11 +108,11 @@ impl Route {
                 actor_id: decode(id)?.into_owned(),
                 token,
             };
-            return Ok(Some(Self {
+            return Ok(Self {
                 target,
                 path,
                 query: query.map(str::to_owned),
-            }));
+            });
         }
         if segment.contains('@') {
             return Err(refusal(
@@ -119,11 +128,11 @@ impl Route {
             ));
         }
         let target = Target::Query(params.into_query(name)?);
-        Ok(Some(Self {
+        Ok(Self {
             target,
             path,
             query: others,
-        }))
+        })
     }
 
     /// Reads the target of a request that has it in [headers]; path and query are the request's
