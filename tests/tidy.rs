@@ -37,7 +37,7 @@ const LAYERS: &[&[&str]] = &[
     &["actor"],
     &["cell"],
     &["registry"],
-    &["gateway"],
+    &["gateway", "inspector"],
     &["testing", "prelude", "__private"],
 ];
 

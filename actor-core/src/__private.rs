@@ -13,6 +13,7 @@ pub use std::{
     boxed::Box,
     convert::{From, Infallible},
     default::Default,
+    mem::swap,
     ops::Deref,
     option::Option,
     primitive::{bool, str, u8, u32, usize},
@@ -31,7 +32,7 @@ pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
         Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
-        ReplySlot, Socket, StateError, TaskCtx, WireReply, decode_state, encode_state,
+        ReplySlot, Socket, StateError, TaskCtx, WireReply, decode_state, encode_state, read_state,
     },
     config::{ActorOptions, Durability, Hibernate},
     connection::{CloseFrame, Message},

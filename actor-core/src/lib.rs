@@ -83,6 +83,7 @@
 //! | [`prelude`] | the dozen names of every actor file |
 //! | [`registry`] | declares actor types, hosts actors, stops them |
 //! | [`gateway`] | handles and connections; what a server in front of actors calls |
+//! | [`inspector`] | looks into actors, for whoever runs them |
 //! | [`mod@actor`] | contexts, events, connections; the traits behind the macros |
 //! | [`mod@request`] | axum's requests and responses, for `#[on_request]` |
 //! | [`config`] | the options of an actor type, with defaults and costs |
@@ -131,6 +132,7 @@ pub mod connection;
 pub mod error;
 pub mod gateway;
 mod id;
+pub mod inspector;
 mod journal;
 mod key;
 pub mod kv;

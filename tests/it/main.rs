@@ -14,6 +14,7 @@ mod connections;
 mod durability;
 mod faults;
 mod hardening;
+mod inspector;
 mod keys;
 mod kit;
 mod kv;

@@ -3,6 +3,7 @@
 mod action;
 mod answer;
 mod body;
+mod inspector;
 mod raw;
 
 use actor_core::{
@@ -68,6 +69,9 @@ async fn endpoint(
         && !name.contains('/')
     {
         return action::call(gateway, actor, name, parts, body).await;
+    }
+    if let Some(path) = path.strip_prefix("/inspector/") {
+        return inspector::inspect(gateway, actor, path, parts, body).await;
     }
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     match path {

@@ -27,7 +27,7 @@ pub use self::{
     event::{Event, NoEvent},
     reply::{Reply, ReplySlot, WireReply},
     socket::Socket,
-    state::{Migrate, decode_state, encode_state},
+    state::{Migrate, decode_state, encode_state, read_state},
     task::TaskCtx,
     work::{KeepAwake, Timer, WorkOutcome},
 };
@@ -44,6 +44,7 @@ use crate::{
     error::ActorError,
     protocol::Args,
     request::{Request, Response},
+    value::Value,
 };
 
 /// What an actor is: its types, options and stored form. `#[actor]` on the struct writes this.
@@ -87,6 +88,19 @@ pub trait ActorType: Sized + Send + Sync + 'static {
     ///
     /// When the bytes are not that form. The caller leaves them untouched (S6).
     fn decode(version: u32, bytes: &[u8]) -> Result<Self, StateError>;
+
+    /// Takes on the state whose stored form, of this version, is `stored`. Fields that are not stored
+    /// stay as they are; unless given, there are none.
+    ///
+    /// # Errors
+    ///
+    /// When it is not that form. Nothing has changed then.
+    fn replace(&mut self, stored: Value) -> Result<(), StateError> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&stored, &mut bytes).map_err(|e| StateError::Decode(e.into()))?;
+        *self = Self::decode(Self::VERSION, &bytes)?;
+        Ok(())
+    }
 }
 
 /// What an actor does: its actions and hooks. `#[actor]` on the impl block writes this.

@@ -42,3 +42,14 @@ pub fn decode_state<T: DeserializeOwned>(
     new.deserialize_into()
         .map_err(|e| StateError::Decode(e.into()))
 }
+
+/// Reads a stored form from a value, with JavaScript's habits forgiven.
+///
+/// # Errors
+///
+/// When the value is not that form.
+pub fn read_state<T: DeserializeOwned>(stored: Value) -> Result<T, StateError> {
+    stored
+        .deserialize_into()
+        .map_err(|e| StateError::Decode(e.into()))
+}

@@ -215,6 +215,11 @@ impl<A: ActorType> Table<A> {
         self.listed.values().filter(|it| it.has_row()).map(row)
     }
 
+    /// Every connection with what it hears, oldest first.
+    pub(crate) fn listed(&self) -> Vec<Row<A>> {
+        self.listed.values().map(row).collect()
+    }
+
     fn leave(&mut self, name: &str, seat: u64) {
         if let Some(seats) = self.subscribers.get_mut(name) {
             seats.remove(&seat);

@@ -334,6 +334,7 @@ impl<A: Actor> Cell<A> {
             Msg::Frame(incoming) => return self.take_frame(*incoming),
             Msg::Close(id, how) => self.client_left(id, how),
             Msg::Subscribe(id, event, on) => self.subscribe(id, &event, on),
+            Msg::Visit(visit) => self.receive_visit(*visit),
         }
         self.jobs.pop_front()
     }

@@ -9,6 +9,7 @@ use std::{
 use super::{
     job::{HttpCall, Opening},
     queue::Queue,
+    visit::Visit,
 };
 use crate::{
     actor::{Actor, ReadTurn, Turn},
@@ -31,6 +32,8 @@ pub(crate) enum Msg<A: Actor> {
     Close(ConnId, Option<Box<CloseFrame>>),
     /// A client wants to hear an event, or no more.
     Subscribe(ConnId, Box<str>, bool),
+    /// Somebody looks in from outside.
+    Visit(Box<Visit>),
 }
 
 /// What came over a raw socket.

@@ -10,6 +10,7 @@
 //! - [`queue`]: what waits in a cell.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
+//! - [`visit`]: looks from outside.
 //! - [`connect`]: connections on their way in and out; [`raw`]: raw WebSockets, which are more than
 //!   that. [`persist`]: the stored form of connections and of the state.
 
@@ -32,13 +33,16 @@ mod startup;
 mod stopping;
 mod task;
 mod turns;
+mod visit;
 mod wire;
 
+pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
     request::Asked,
     slot::{Slot, gone, stopping},
+    visit::{Visit, brought},
     wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall},
 };

@@ -72,9 +72,12 @@ impl<A: Actor> Slot<A> {
     pub(crate) fn send(self: &Arc<Self>, msg: Msg<A>) -> Result<(), Refused<A>> {
         let is_free = match &msg {
             Msg::Call(call, _) => A::HANDLERS[A::handler(call)].receiver == Receiver::Free,
-            Msg::Http(_) | Msg::Open(_) | Msg::Frame(_) | Msg::Close(..) | Msg::Subscribe(..) => {
-                false
-            }
+            Msg::Http(_)
+            | Msg::Open(_)
+            | Msg::Frame(_)
+            | Msg::Close(..)
+            | Msg::Subscribe(..)
+            | Msg::Visit(_) => false,
         };
         let mut mailbox = self.mailbox();
         if mailbox.phase == Phase::Asleep && self.host.is_closing() {

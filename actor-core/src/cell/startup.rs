@@ -384,6 +384,7 @@ pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
         }
         Msg::Http(call) => call.opening.done.refuse(error),
         Msg::Open(opening) => opening.done.refuse(error),
+        Msg::Visit(visit) => visit.refuse(error),
         Msg::Frame(_) | Msg::Close(..) | Msg::Subscribe(..) => {}
     }
 }

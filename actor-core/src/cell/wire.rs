@@ -11,6 +11,7 @@ use super::{
     raw,
     request::{Asked, Underway},
     slot::Slot,
+    visit::Visit,
 };
 use crate::{
     actor::{
@@ -75,6 +76,12 @@ pub(crate) trait AnySlot: Send + Sync {
     /// What to wait for when the mailbox is full, so that a socket's client is held back by TCP and
     /// not by errors.
     fn crowded(&self) -> Option<Notified<'_>>;
+
+    /// What clients call its actions.
+    fn actions(&self) -> Vec<&'static str>;
+
+    /// Sends a visitor.
+    fn visit(self: Arc<Self>, visit: Visit) -> Result<(), ActorError>;
 
     /// Whether the actor has a live cell.
     fn is_awake(&self) -> bool;
@@ -277,6 +284,14 @@ impl<A: Actor> AnySlot for Slot<A> {
 
     fn crowded(&self) -> Option<Notified<'_>> {
         self.wait_for_room()
+    }
+
+    fn actions(&self) -> Vec<&'static str> {
+        A::HANDLERS[..A::ACTIONS].iter().map(|it| it.name).collect()
+    }
+
+    fn visit(self: Arc<Self>, visit: Visit) -> Result<(), ActorError> {
+        self.receive(visit)
     }
 
     fn is_awake(&self) -> bool {

@@ -7,7 +7,7 @@ pub const MASKED_MESSAGE: &str = "An internal error occurred";
 #[must_use]
 pub fn is_public(group: &str, code: &str) -> bool {
     match group {
-        "user" | "message" | "schedule" | "queue" | "kv" => true,
+        "user" | "inspector" | "message" | "schedule" | "queue" | "kv" => true,
         "auth" => code == "forbidden",
         "actor" => matches!(
             code,
@@ -30,6 +30,7 @@ pub fn is_public(group: &str, code: &str) -> bool {
 #[must_use]
 pub fn status(group: &str, code: &str) -> u16 {
     match (group, code) {
+        ("inspector", "unauthorized") => 401,
         ("auth", "forbidden") => 403,
         ("actor", "not_found" | "action_not_found" | "request_not_defined") => 404,
         ("actor", "method_not_allowed") => 405,

@@ -29,6 +29,7 @@ pub struct RegistryBuilder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     namespace: Arc<str>,
+    inspector: Option<Box<str>>,
 }
 
 /// A registry that cannot be.
@@ -57,6 +58,7 @@ impl RegistryBuilder {
             clock: Arc::new(System),
             entropy: Arc::new(System),
             namespace: Arc::from("default"),
+            inspector: None,
         }
     }
 
@@ -93,6 +95,14 @@ impl RegistryBuilder {
     /// The namespace that typed handles use. Default: `default`.
     pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
         self.namespace = namespace.into();
+        self
+    }
+
+    /// Lets whoever knows `token` look into every actor, and change its state: by
+    /// [`Registry::inspector`], and over HTTP below `/gateway/../inspector/`. Default: nobody may. An
+    /// empty token is none.
+    pub fn inspector(mut self, token: &str) -> Self {
+        self.inspector = Some(token).filter(|it| !it.is_empty()).map(Box::from);
         self
     }
 
@@ -149,6 +159,7 @@ impl RegistryBuilder {
                 by_name,
                 by_type,
                 namespace,
+                inspector: self.inspector,
             }),
         })
     }

@@ -76,6 +76,7 @@ struct Inner {
     by_name: HashMap<Arc<str>, Arc<dyn Factory>>,
     by_type: HashMap<TypeId, Arc<dyn Factory>>,
     namespace: Arc<str>,
+    inspector: Option<Box<str>>,
 }
 
 /// How an actor is looked for (K4).
@@ -177,6 +178,11 @@ impl Registry {
         if timeout(SOCKET_GRACE, sockets.wait()).await.is_err() {
             tracing::warn!(left = sockets.len(), "sockets did not close in time");
         }
+    }
+
+    /// The token of the inspector, if it is on.
+    pub(crate) fn inspector_token(&self) -> Option<&str> {
+        self.inner.inspector.as_deref()
     }
 
     pub(crate) fn host(&self) -> &Arc<Host> {

@@ -82,6 +82,11 @@ fn impl_type(model: &State) -> TokenStream {
             })
         },
     };
+    let kept = model.fields.iter().filter(|it| !it.transient).map(|it| {
+        let ident = &it.ident;
+        let cfgs = it.attrs.iter().filter(|it| it.path().is_ident("cfg"));
+        quote!(#(#cfgs)* __p::swap(&mut self.#ident, &mut __new.#ident);)
+    });
     quote! {
         #[automatically_derived]
         impl __p::ActorType for #actor {
@@ -97,6 +102,11 @@ fn impl_type(model: &State) -> TokenStream {
                 let __known = <Self as __p::ActorType>::VERSION;
                 let __read = __p::decode_state::<__Read>(__found, __known, __bytes, #migrate);
                 __read.map(|__it| __it.0)
+            }
+            fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
+                let mut __new = __p::read_state::<__Read>(__stored)?.0;
+                #(#kept)*
+                __p::Result::Ok(())
             }
         }
     }

@@ -48,6 +48,10 @@ const _: () = {
             >(__found, __known, __bytes, __p::Option::None);
             __read.map(|__it| __it.0)
         }
+        fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
+            let mut __new = __p::read_state::<__Read>(__stored)?.0;
+            __p::Result::Ok(())
+        }
     }
     #[automatically_derived]
     impl __p::From<__p::ActorHandle<Ping>> for PingHandle {

@@ -84,6 +84,12 @@ const _: () = {
             );
             __read.map(|__it| __it.0)
         }
+        fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
+            let mut __new = __p::read_state::<__Read>(__stored)?.0;
+            __p::swap(&mut self.topic, &mut __new.topic);
+            __p::swap(&mut self.lines, &mut __new.lines);
+            __p::Result::Ok(())
+        }
     }
     #[automatically_derived]
     impl __p::From<__p::ActorHandle<ChatRoom>> for ChatRoomHandle {

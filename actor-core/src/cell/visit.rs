@@ -1,0 +1,143 @@
+//! Looking into an actor from outside, between its turns: what the inspector is shown, and its one change.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{guard::guard_now, live::Cell, mailbox::Msg, slot::Slot};
+use crate::{
+    actor::{Actor, Hub, Inner, Origin, Output, StateError, Transport, Turn, aborted},
+    error::ActorError,
+    id::ConnId,
+    value::Value,
+};
+
+/// An actor as it is between two turns.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The stored form of its state: what is transient is not in it.
+    pub state: Value,
+    /// Its connections, oldest first.
+    pub connections: Vec<Seen>,
+}
+
+/// A connection as it is between two turns.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Its id.
+    pub id: ConnId,
+    /// `websocket`, `http`, or `local` for one from inside the process.
+    pub kind: &'static str,
+    /// What the client said about itself.
+    pub params: Value,
+    /// What the actor remembers of it.
+    pub state: Value,
+    /// The events that it hears.
+    pub subscriptions: Vec<String>,
+    /// Whether it outlives a sleep.
+    pub is_hibernatable: bool,
+}
+
+/// What a visitor does.
+pub(crate) enum Visit {
+    Look(oneshot::Sender<Result<Snapshot, ActorError>>),
+    ReplaceState(Value, oneshot::Sender<Result<(), ActorError>>),
+}
+
+impl Visit {
+    pub(super) fn refuse(self, error: &ActorError) {
+        // Whoever asked may have gone.
+        match self {
+            Self::Look(to) => drop(to.send(Err(error.clone()))),
+            Self::ReplaceState(_, to) => drop(to.send(Err(error.clone()))),
+        }
+    }
+}
+
+impl<A: Actor> Slot<A> {
+    /// Sends a visitor, waking the actor if it sleeps.
+    pub(super) fn receive(self: &Arc<Self>, visit: Visit) -> Result<(), ActorError> {
+        self.send(Msg::Visit(Box::new(visit)))
+            .map_err(|it| self.refusal(&it))
+    }
+}
+
+impl<A: Actor> Cell<A> {
+    /// A visitor takes a turn as handlers that run free do.
+    pub(super) fn receive_visit(&mut self, visit: Visit) {
+        let hub = Arc::clone(&self.hub);
+        let turn: Turn<A> = match visit {
+            Visit::Look(to) => Turn::Read(Box::new(move |state| {
+                let seen = guard_now(|| look(state, &hub));
+                let seen = match seen {
+                    Ok(seen) => seen.map_err(|it| unreadable(&it)),
+                    Err(fault) => Err(fault.of_hook("serialize")),
+                };
+                drop(to.send(seen));
+            })),
+            Visit::ReplaceState(new, to) => Turn::Write(Box::new(move |state| {
+                // Serde may panic half-way, but has not touched the state by then.
+                match guard_now(|| state.replace(new)) {
+                    Ok(Ok(())) => hub.emit(Origin::Beside, Output::Save(to)),
+                    Ok(Err(error)) => drop(to.send(Err(misfit(&error)))),
+                    Err(fault) => drop(to.send(Err(fault.of_hook("deserialize")))),
+                }
+            })),
+        };
+        self.slot.mailbox().push_turn(turn);
+    }
+}
+
+fn look<A: Actor>(state: &A, hub: &Hub<A>) -> Result<Snapshot, StateError> {
+    let mut bytes = Vec::new();
+    state.encode(&mut bytes)?;
+    let state = ciborium::from_reader(&*bytes).map_err(|e| StateError::Decode(e.into()))?;
+    // Their own code runs without the table's lock.
+    let listed = hub.table().listed();
+    let connections = listed
+        .iter()
+        .map(|(conn, hears)| seen(conn, hears))
+        .collect::<Result<_, _>>()?;
+    Ok(Snapshot { state, connections })
+}
+
+fn seen<A: Actor>(conn: &Inner<A>, hears: &[Arc<str>]) -> Result<Seen, StateError> {
+    let kind = match conn.transport {
+        Transport::Http | Transport::Request => "http",
+        Transport::Local => "local",
+        Transport::Socket | Transport::Raw { .. } => "websocket",
+    };
+    let value = |it: Result<Value, _>| it.map_err(|e| StateError::Encode(Box::new(e)));
+    Ok(Seen {
+        id: conn.id,
+        kind,
+        params: value(Value::from_serialize(&conn.params))?,
+        state: value(Value::from_serialize(&*conn.lock_state()))?,
+        subscriptions: hears.iter().map(ToString::to_string).collect(),
+        is_hibernatable: conn.transport.is_hibernatable(),
+    })
+}
+
+fn unreadable(error: &StateError) -> ActorError {
+    ActorError::internal(with_cause(error))
+}
+
+fn misfit(error: &StateError) -> ActorError {
+    ActorError::new("actor", "invalid_request", with_cause(error)).public()
+}
+
+fn with_cause(error: &StateError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Waits for what a visitor brings back.
+pub(crate) async fn brought<T>(
+    back: oneshot::Receiver<Result<T, ActorError>>,
+) -> Result<T, ActorError> {
+    back.await.unwrap_or_else(|_| Err(aborted()))
+}
