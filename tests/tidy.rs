@@ -33,7 +33,14 @@ const LAYERS: &[&[&str]] = &[
     &["error", "id", "key", "config"],
     &["protocol", "storage"],
     &["journal"],
-    &["lifecycle", "connection", "kv", "request", "sql"],
+    &[
+        "lifecycle",
+        "connection",
+        "kv",
+        "request",
+        "schedule",
+        "sql",
+    ],
     &["actor"],
     &["cell"],
     &["registry"],
@@ -154,7 +161,7 @@ fn cited_rules_are_explained() {
 fn rule_ids(text: &str) -> impl Iterator<Item = &str> {
     text.split(|it: char| !it.is_alphanumeric()).filter(|word| {
         let mut chars = word.chars();
-        let letter = chars.next().is_some_and(|it| "ABCGHKPS".contains(it));
+        let letter = chars.next().is_some_and(|it| "ABCGHKPST".contains(it));
         let digits = chars.as_str();
         letter && (1..=2).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit())
     })

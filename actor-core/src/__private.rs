@@ -32,14 +32,17 @@ pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
         Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
-        ReplySlot, Socket, StateError, TaskCtx, WireReply, decode_state, encode_state, read_state,
+        ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply, decode_state, encode_state,
+        read_state,
     },
     config::{ActorOptions, Durability, Hibernate},
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Handled},
+    id::ScheduleId,
     protocol::Args,
     request::{Request, Response},
+    schedule::{Draft, Planned, ScheduleError},
     value::{Value, ValueError},
 };
 
@@ -335,6 +338,37 @@ pub const fn pick(
         RenameAll::PascalCase => pascal,
         RenameAll::KebabCase => kebab,
     }
+}
+
+/// An argument on its way to a schedule.
+pub struct Giver<'a, T>(pub &'a T);
+
+impl<T: Wire> Giver<'_, T> {
+    pub fn give(&self) -> Result<Value, ValueError> {
+        Value::from_serialize(self.0)
+    }
+}
+
+/// Stands in for arguments that cannot travel, of which decoding them tells already.
+pub trait CannotGive {
+    fn give(&self) -> Result<Value, ValueError>;
+}
+
+impl<T> CannotGive for Giver<'_, T> {
+    fn give(&self) -> Result<Value, ValueError> {
+        unreachable!("an action's arguments can travel")
+    }
+}
+
+/// Schedules the call of an action.
+pub fn submit<const N: usize>(
+    draft: &Draft<'_>,
+    action: &str,
+    args: [Result<Value, ValueError>; N],
+) -> Result<ScheduleId, ScheduleError> {
+    let args: Result<Vec<_>, _> = args.into_iter().collect();
+    let args = args.map_err(|e| ScheduleError::Encode(e.into()))?;
+    draft.submit(action, args.into())
 }
 
 /// Fails the build when two actions have one name.

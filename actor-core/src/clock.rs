@@ -17,7 +17,7 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// `millis` after 1970.
     #[must_use]
-    pub fn from_millis(millis: u64) -> Self {
+    pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 

@@ -62,6 +62,9 @@ pub struct ActorOptions {
     /// Most connections at a time. One more is refused with `actor.too_many_connections`. Default:
     /// 100,000.
     pub max_connections: usize,
+    /// Most schedules at a time. One more is refused with `schedule.max_schedules_exceeded`. Default:
+    /// 1,000. All of them are in memory while the actor is awake.
+    pub max_schedules: usize,
     /// Whether the log warns, once for each life, of a transaction that a statement on `ctx.sql()`
     /// begins and does not end: other handlers' statements get into it. Default: yes.
     pub warn_on_manual_transactions: bool,
@@ -118,6 +121,7 @@ impl Default for ActorOptions {
             max_incoming: 64 * 1024,
             max_outgoing: 1024 * 1024,
             max_connections: 100_000,
+            max_schedules: 1_000,
             warn_on_manual_transactions: true,
             hibernate_websockets: Hibernate::default(),
             max_message: 32 * 1024 * 1024,

@@ -1,4 +1,4 @@
-//! Identities the library issues: actors, connections, generations. Not the user's keys.
+//! Identities the library issues: actors, connections, schedules, generations. Not the user's keys.
 
 use std::{fmt, str::FromStr};
 
@@ -63,6 +63,31 @@ impl ConnId {
     }
 }
 
+/// Names one schedule of an actor for as long as it is there.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct ScheduleId(Uuid);
+
+impl ScheduleId {
+    /// Makes a new random id.
+    #[must_use]
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        Self(uuid::Builder::from_random_bytes(entropy.random().to_be_bytes()).into_uuid())
+    }
+
+    /// The id as storage keeps it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id that [`as_bytes`](Self::as_bytes) gave.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
 /// Text that is not an id.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is not an id")]
@@ -89,7 +114,7 @@ macro_rules! text_form {
         }
     )*};
 }
-text_form!(ActorId, ConnId);
+text_form!(ActorId, ConnId, ScheduleId);
 
 /// Counts the lives of one actor in memory: each start has a higher number than the last life that
 /// saved anything (K6). Saves of an older generation are refused.

@@ -89,6 +89,7 @@
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |
 //! | [`kv`] | an actor's own keys and values, beside its state |
+//! | [`schedule`] | calls at a time to come: once, at intervals, by cron; retries, history |
 //! | [`sql`] | an actor's own SQLite database |
 //! | [`storage`] | the driver trait, SQLite, memory |
 //! | [`protocol`], [`value`] | the wire, and values on it |
@@ -96,8 +97,8 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [requests](guide::requests), [raw WebSockets](guide::websockets), [storage](guide::storage),
-//! [SQL](guide::sql), testing (with the feature `testing`),
+//! [requests](guide::requests), [raw WebSockets](guide::websockets), [schedules](guide::schedules),
+//! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
 //! [without macros](guide::by_hand). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
@@ -106,6 +107,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `cron` | yes | schedules by cron expressions, and the world's time zones, compiled in |
 //! | `macros` | yes | `#[actor]`, `#[derive(Event)]`, `#[derive(ActionError)]` |
 //! | `sqlite` | yes | the SQLite driver and `ctx.sql()`, with SQLite itself compiled in |
 //! | `testing` | no | the module `testing`: time, storage and crashes in the hands of tests; the drivers' conformance suite |
@@ -141,6 +143,7 @@ pub mod prelude;
 pub mod protocol;
 pub mod registry;
 pub mod request;
+pub mod schedule;
 #[cfg(feature = "sqlite")]
 pub mod sql;
 pub mod storage;
@@ -171,7 +174,7 @@ pub use self::{
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Connection, WebSocket},
-    id::{ActorId, ConnId, Generation, MessageIndex, ParseIdError},
+    id::{ActorId, ConnId, Generation, MessageIndex, ParseIdError, ScheduleId},
     key::{ActorKey, Address, KeyError},
     registry::Registry,
     value::Value,
@@ -203,6 +206,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/storage.md")]
     pub mod storage {}
+
+    #[doc = include_str!("docs/schedules.md")]
+    pub mod schedules {}
 
     #[cfg(feature = "sqlite")]
     #[doc = include_str!("docs/sql.md")]

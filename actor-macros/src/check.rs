@@ -17,6 +17,7 @@ pub(crate) fn state(errors: &mut Errors, state: &State) {
 pub(crate) fn handlers(errors: &mut Errors, model: &Handlers) {
     for action in &model.actions {
         hides_the_handle(errors, action);
+        hides_the_plan(errors, action);
         required_after_default(errors, action);
     }
     for hook in &model.hooks {
@@ -72,6 +73,21 @@ fn hides_the_handle(errors: &mut Errors, action: &Action) {
         let instead = format!(
             "the handle has a method `{ident}` of its own: call yours otherwise and put \
              `#[action(name = \"{ident}\")]` on it"
+        );
+        errors.at(ident, instead);
+    }
+}
+
+/// `#[action] async fn named(&self) {}`
+fn hides_the_plan(errors: &mut Errors, action: &Action) {
+    let ident = &action.method.ident;
+    if ["named", "with_retry", "with_history"]
+        .iter()
+        .any(|it| ident == it)
+    {
+        let instead = format!(
+            "a schedule has a method `{ident}` of its own: call yours otherwise and put \
+             `name = \"{ident}\"` into its attribute"
         );
         errors.at(ident, instead);
     }

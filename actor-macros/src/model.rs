@@ -67,8 +67,16 @@ pub(crate) struct Handlers {
     pub(crate) item: ItemImpl,
     /// The actor, `None` when that is not a plain path.
     pub(crate) actor: Option<Path>,
+    /// Those that anybody may call, then those that only schedules call.
     pub(crate) actions: Vec<Action>,
     pub(crate) hooks: Vec<Hook>,
+}
+
+impl Handlers {
+    /// The actions that anybody may call.
+    pub(crate) fn called(&self) -> impl Iterator<Item = &Action> {
+        self.actions.iter().filter(|it| !it.scheduled_only)
+    }
 }
 
 /// What actions and hooks have in common.
@@ -98,6 +106,8 @@ pub(crate) struct Action {
     pub(crate) timeout: Option<u64>,
     /// Whether its return type is called a `Result`.
     pub(crate) fallible: bool,
+    /// Whether only schedules call it.
+    pub(crate) scheduled_only: bool,
 }
 
 pub(crate) struct Arg {

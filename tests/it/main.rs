@@ -21,6 +21,7 @@ mod kv;
 mod lifecycle;
 mod receivers;
 mod requests;
+mod schedules;
 mod sql;
 mod websockets;
 

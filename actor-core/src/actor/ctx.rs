@@ -16,6 +16,7 @@ use crate::{
     id::{ActorId, ConnId, Generation},
     key::ActorKey,
     kv::Kv,
+    schedule::ScheduledRun,
     value::Value,
 };
 
@@ -27,6 +28,7 @@ pub struct Ctx<A: ActorType> {
     pub(crate) hub: Arc<Hub<A>>,
     pub(crate) caller: Option<Arc<Inner<A>>>,
     pub(crate) request: Option<Arc<http::request::Parts>>,
+    pub(crate) scheduled: Option<Arc<ScheduledRun>>,
     pub(crate) origin: Origin,
 }
 

@@ -22,13 +22,14 @@ use super::{
     work::{Background, Spawn},
 };
 use crate::{
-    clock::{Clock, Entropy},
+    clock::{Clock, Entropy, Timestamp},
     config::ActorOptions,
     connection::{CloseFrame, Frame, Outbox},
     error::ActorError,
     id::ConnId,
     journal::{self, Journal, TooMuchPending},
     protocol::{self, Encoding},
+    schedule,
     storage::{Driver, Entry, Op, ScanRange, StorageError},
     value::Value,
 };
@@ -58,6 +59,8 @@ pub(crate) struct Hub<A: ActorType> {
     pub(super) background: OnceLock<Box<Background>>,
     #[cfg(feature = "sqlite")]
     pub(crate) sql: sql::Door,
+    /// Absent for the many actors that have no schedules.
+    schedules: Mutex<Option<Box<schedule::Table>>>,
 }
 
 /// How handlers reach the cell.
@@ -147,6 +150,7 @@ impl<A: ActorType> Hub<A> {
             journal: Mutex::default(),
             #[cfg(feature = "sqlite")]
             sql: sql::Door::default(),
+            schedules: Mutex::default(),
             emitted: AtomicBool::new(false),
             in_turn: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -262,12 +266,16 @@ impl<A: ActorType> Hub<A> {
         Ok(())
     }
 
-    /// What the commit of `version` takes of what was written beside the state.
-    pub(crate) fn take_written(&self, version: u64) -> Vec<Op> {
-        let mut journal = self.journal();
-        journal
-            .as_mut()
-            .map_or_else(Vec::new, |it| it.take(version))
+    /// What the commit of `version` takes of what was written beside the state, and the alarm if it
+    /// is to be another.
+    pub(crate) fn take_written(&self, version: u64) -> (Vec<Op>, Option<Option<Timestamp>>) {
+        // Held over both: who schedules something holds it while writing.
+        let mut schedules = self.schedules();
+        let ops = match self.journal().as_mut() {
+            Some(journal) => journal.take(version),
+            None => Vec::new(),
+        };
+        (ops, schedules.as_mut().and_then(|it| it.take_alarm()))
     }
 
     /// Everything up to `version` is on disk.
@@ -282,6 +290,9 @@ impl<A: ActorType> Hub<A> {
     pub(crate) fn retake_written(&self) {
         if let Some(journal) = self.journal().as_deref_mut() {
             journal.retake();
+        }
+        if let Some(schedules) = self.schedules().as_deref_mut() {
+            schedules.forget_alarm();
         }
     }
 
@@ -429,6 +440,23 @@ impl<A: ActorType> Hub<A> {
                 },
             );
         }
+    }
+
+    /// The actor's schedules. Whoever changes them writes to the journal before letting go.
+    pub(crate) fn schedules(&self) -> MutexGuard<'_, Option<Box<schedule::Table>>> {
+        self.schedules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the actor has to be awake at the latest.
+    pub(crate) fn alarm(&self) -> Option<Timestamp> {
+        self.schedules().as_ref()?.alarm()
+    }
+
+    /// When a schedule is due next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.schedules().as_ref()?.next_due()
     }
 
     fn journal(&self) -> MutexGuard<'_, Option<Box<Journal>>> {

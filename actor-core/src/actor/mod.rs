@@ -3,6 +3,7 @@
 //! [`ActorType`] says what an actor is (the attribute on the struct writes it), [`Actor`] what it
 //! does (the attribute on the impl block).
 
+mod agenda;
 mod conn;
 mod ctx;
 mod derived;
@@ -21,6 +22,7 @@ use std::{error::Error, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
+    agenda::Scheduled,
     conn::Conn,
     ctx::Ctx,
     derived::Derived,
@@ -32,6 +34,7 @@ pub use self::{
     work::{KeepAwake, Timer, WorkOutcome},
 };
 pub(crate) use self::{
+    agenda::callable,
     conn::{Inner, Listener, LocalQueue, Transport},
     hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
@@ -116,15 +119,17 @@ pub trait Actor: ActorType {
     /// One call of one handler.
     type Call: Send + 'static;
 
-    /// Every handler: the actions, then the hooks.
+    /// Every handler: the actions, then those that only schedules call, then the hooks.
     const HANDLERS: &'static [Handler];
     /// How many of [`HANDLERS`](Self::HANDLERS) are actions.
     const ACTIONS: usize;
+    /// How many of [`HANDLERS`](Self::HANDLERS) only schedules call; they come after the actions.
+    const SCHEDULED: usize = 0;
 
     /// Which of [`HANDLERS`](Self::HANDLERS) `call` is for.
     fn handler(call: &Self::Call) -> usize;
 
-    /// Makes the call of action number `action` from a client's arguments. Takes `reply` only when
+    /// Makes the call of number `action` from the arguments of a client or a schedule. Takes `reply` only when
     /// it succeeds.
     ///
     /// # Errors

@@ -117,7 +117,7 @@ pub trait ReplySlot: Send {
 impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
     fn fail(&mut self, error: ActorError) {
         match &mut self.to {
-            To::Wire(wire) if wire.answer.is_none() => wire.fill(Err(error)),
+            To::Wire(wire) if wire.is_open() => wire.fill(Err(error)),
             To::Caller(_) if self.answer.is_none() => self.answer = Some(Err(error.into())),
             To::Wire(_) | To::Caller(_) | To::Nobody => {}
         }
@@ -202,7 +202,18 @@ pub struct WireReply {
 #[derive(Debug)]
 pub(crate) enum WireTo {
     Http(oneshot::Sender<HttpAnswer>),
-    Socket { outbox: Arc<Outbox>, id: u64 },
+    Socket {
+        outbox: Arc<Outbox>,
+        id: u64,
+    },
+    /// The cell itself: a schedule called, and wants to know whether it went well.
+    Schedule(oneshot::Sender<Result<(), ActorError>>),
+}
+
+impl WireTo {
+    fn is_schedule(&self) -> bool {
+        matches!(self, Self::Schedule(_))
+    }
 }
 
 impl WireReply {
@@ -223,7 +234,17 @@ impl WireReply {
         }
     }
 
+    /// Whether an answer is to come.
+    fn is_open(&self) -> bool {
+        self.answer.is_none() && self.to.is_some()
+    }
+
     fn fill(&mut self, answer: Result<Value, ActorError>) {
+        if let Some(WireTo::Schedule(to)) = self.to.take_if(|it| it.is_schedule()) {
+            // Read by the cell once the handler has returned; not when that ends another way.
+            let _ = to.send(answer.map(drop));
+            return;
+        }
         let encoded = answer.and_then(|value| self.encode(&value));
         self.answer = Some(encoded.unwrap_or_else(|error| self.encode_error(&error)));
     }
@@ -231,7 +252,7 @@ impl WireReply {
     fn encode(&self, value: &Value) -> Result<HttpAnswer, ActorError> {
         let body = match &self.to {
             Some(WireTo::Socket { id, .. }) => protocol::encode_response(self.encoding, *id, value),
-            Some(WireTo::Http(_)) | None => {
+            Some(WireTo::Http(_) | WireTo::Schedule(_)) | None => {
                 protocol::http::encode_action_output(self.encoding, value)
             }
         };
@@ -259,7 +280,7 @@ impl WireReply {
             Some(WireTo::Socket { id, .. }) => {
                 protocol::encode_error(self.encoding, &shown, Some(*id), Some(&about))
             }
-            Some(WireTo::Http(_)) | None => {
+            Some(WireTo::Http(_) | WireTo::Schedule(_)) | None => {
                 protocol::http::encode_error(self.encoding, &shown, Some(&about))
             }
         };
@@ -279,6 +300,7 @@ impl WireReply {
                 let _ = to.send(answer);
             }
             WireTo::Socket { outbox, .. } => outbox.push(answer.body),
+            WireTo::Schedule(_) => {}
         }
     }
 }

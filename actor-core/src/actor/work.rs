@@ -247,6 +247,7 @@ impl<A: ActorType> Ctx<A> {
                 hub: Arc::clone(&self.hub),
                 caller: self.caller.clone(),
                 request: self.request.clone(),
+                scheduled: self.scheduled.clone(),
                 origin: Origin::Beside,
             },
         }

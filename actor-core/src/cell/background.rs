@@ -22,7 +22,7 @@ use crate::{
 impl<A: Actor> Cell<A> {
     /// Starts the `run` handler, if there is one.
     pub(super) fn start_run(&mut self) {
-        if !const { has_hook(A::HANDLERS, A::ACTIONS, "run") } {
+        if !const { has_hook(A::HANDLERS, A::ACTIONS + A::SCHEDULED, "run") } {
             return;
         }
         let (to, mut answer) = oneshot::channel();
@@ -34,6 +34,7 @@ impl<A: Actor> Cell<A> {
                 hub: Arc::clone(&self.hub),
                 caller: None,
                 request: None,
+                scheduled: None,
                 origin: Origin::Run,
             },
         };
@@ -87,7 +88,8 @@ impl<A: Actor> Cell<A> {
         if self.stores() {
             self.saving.state_changed();
         }
-        let is_heard = const { has_hook(A::HANDLERS, A::ACTIONS, "on_state_change") };
+        let is_heard =
+            const { has_hook(A::HANDLERS, A::ACTIONS + A::SCHEDULED, "on_state_change") };
         if !is_heard || self.change_is_due {
             return;
         }

@@ -59,13 +59,13 @@ pub(super) struct Saving {
 
 impl Saving {
     pub(super) fn new(
-        driver: Arc<dyn Driver>,
+        driver: &Arc<dyn Driver>,
         actor: ActorId,
         generation: Generation,
         now: Instant,
     ) -> Self {
         Self {
-            driver,
+            driver: Arc::clone(driver),
             actor,
             generation,
             version: 0,
@@ -172,6 +172,7 @@ impl Saving {
                 queued.ops.retain(|op| !newer.contains(key_of(op)));
                 drop(newer);
                 queued.ops.extend(batch.ops);
+                queued.alarm = batch.alarm.or(queued.alarm);
             }
             (None, Some(_)) => self.queued = Some(Box::new(batch)),
             (None, None) => self.launch(batch),
@@ -204,7 +205,9 @@ impl Saving {
                 key: keys::connection(id),
             });
         }
-        batch.ops.extend(hub.take_written(self.version));
+        let (written, alarm) = hub.take_written(self.version);
+        batch.ops.extend(written);
+        batch.alarm = alarm;
         self.snapshotted = self.version;
         self.state_changed = false;
         self.wanted = Wanted::No;

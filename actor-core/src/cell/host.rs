@@ -10,6 +10,7 @@ use std::{
 
 use tokio_util::task::TaskTracker;
 
+use super::alarms::Alarms;
 use crate::{
     actor::{About, Actor},
     clock::{Clock, Entropy},
@@ -32,6 +33,7 @@ pub(crate) struct Host {
     /// Whether it ends without hooks and saves.
     pub(crate) aborted: AtomicBool,
     pub(crate) roster: Weak<dyn Roster>,
+    pub(crate) alarms: Alarms,
 }
 
 impl Host {

@@ -12,6 +12,7 @@ use crate::{
     error::{ActorError, CallError},
     id::ConnId,
     lifecycle::Stop,
+    schedule::ScheduledRun,
 };
 
 /// One run of one handler.
@@ -32,6 +33,8 @@ pub(super) enum Then<A: Actor> {
     Opened(Box<Opening<A>>, Arc<Inner<A>>, Answer<()>),
     /// The answer of a single HTTP call leaves, then its connection goes.
     HttpDone(Arc<Inner<A>>),
+    /// A run of a schedule is over.
+    Scheduled(Arc<ScheduledRun>, oneshot::Receiver<Result<(), ActorError>>),
     /// A connection is gone.
     Closed(Arc<Inner<A>>, Answer<()>),
     /// A raw socket is open, or goes again.
@@ -81,9 +84,12 @@ impl<A: Actor> Job<A> {
         A::HANDLERS[A::handler(&self.call)].receiver
     }
 
-    /// Whether somebody outside waits for what the handler itself answers.
+    /// Whether somebody waits for what the handler itself answers.
     pub(super) fn has_caller(&self) -> bool {
-        matches!(self.then, Then::Reply | Then::HttpDone(_))
+        matches!(
+            self.then,
+            Then::Reply | Then::HttpDone(_) | Then::Scheduled(..)
+        )
     }
 
     /// Whether its context is that of any other call through a handle.
@@ -96,6 +102,10 @@ impl<A: Actor> Job<A> {
             hub: Arc::clone(hub),
             caller: self.caller.clone(),
             request: self.request.clone(),
+            scheduled: match &self.then {
+                Then::Scheduled(run, _) => Some(Arc::clone(run)),
+                _ => None,
+            },
             origin,
         }
     }
@@ -111,6 +121,7 @@ impl<A: Actor> Job<A> {
             | Then::SocketOpened(opening, ..) => opening.done.refuse(error),
             Then::Reply
             | Then::HttpDone(_)
+            | Then::Scheduled(..)
             | Then::Closed(..)
             | Then::Message(_)
             | Then::SocketClosed(..)
@@ -169,7 +180,7 @@ pub(crate) struct HttpCall<A: Actor> {
 /// A connection as the hook of this name is given it. What the hook sends through it is an output of
 /// the same kind as what it sends through its context, so the two keep their order.
 pub(super) fn lend<A: Actor>(hub: &Arc<Hub<A>>, inner: &Arc<Inner<A>>, hook: &str) -> Conn<A> {
-    let hooks = &A::HANDLERS[A::ACTIONS..];
+    let hooks = &A::HANDLERS[A::ACTIONS + A::SCHEDULED..];
     let receiver = hooks
         .iter()
         .find(|it| it.name == hook)

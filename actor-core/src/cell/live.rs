@@ -1,7 +1,6 @@
 //! One life: what may wake it, and what it does next.
 
 use std::{
-    collections::BTreeMap,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -19,11 +18,13 @@ use super::{
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
+    clock::Timestamp,
     config::{ActorOptions, Durability},
     connection::{CloseFrame, Frame, Outbox},
     error::ActorError,
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
+    schedule::Fire,
 };
 
 /// One life of an actor.
@@ -63,6 +64,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) free: Option<JoinSet<FreeDone<A>>>,
     /// Futures in the background, and the `run` handler.
     pub(super) background: Option<JoinSet<()>>,
+    /// When a schedule is due next.
+    pub(super) due: Option<Timestamp>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -104,11 +107,9 @@ pub(super) enum Held<A: Actor> {
     Close(Listener<A>, CloseFrame),
     /// A connection is open, or a save done: somebody waits to hear it.
     Done(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
+    /// A scheduled run that storage is to know of first.
+    Run(Fire),
 }
-
-/// What a life that broke leaves to the next: what its connections heard, saved or not, for their
-/// clients believe so.
-pub(super) type Hears = BTreeMap<ConnId, Vec<Arc<str>>>;
 
 impl<A: Actor> Cell<A> {
     pub(super) fn new(slot: Arc<Slot<A>>, hub: Arc<Hub<A>>, saving: Saving) -> Self {
@@ -136,6 +137,7 @@ impl<A: Actor> Cell<A> {
             gate: Gate::new(0),
             free: None,
             background: None,
+            due: None,
         }
     }
 
@@ -295,13 +297,17 @@ impl<A: Actor> Cell<A> {
                 return Poll::Ready(Step::Look);
             }
         }
+        if self.due.is_some() && self.claim_due() {
+            return Poll::Ready(Step::Look);
+        }
         let machine = self.machine.next_deadline();
         let saving = if self.stores {
             self.saving.next_deadline()
         } else {
             None
         };
-        let Some(next) = machine.into_iter().chain(saving).min() else {
+        let others = saving.into_iter().chain(self.alarm());
+        let Some(next) = machine.into_iter().chain(others).min() else {
             self.timer = None;
             self.armed = None;
             return Poll::Pending;
@@ -323,6 +329,13 @@ impl<A: Actor> Cell<A> {
         self.timer = None;
         self.tell(Event::Deadline);
         Poll::Ready(Step::Look)
+    }
+
+    /// When a schedule is due next, by the clock of timers. Should the time of day be set meanwhile, the
+    /// registry's own timer tells.
+    fn alarm(&self) -> Option<Instant> {
+        let due = self.due.filter(|_| self.machine.is_started())?;
+        Instant::now().checked_add(due.since(self.hub.clock.now()))
     }
 
     /// Begins with a message: what to run first, if anything.

@@ -73,6 +73,8 @@ pub(super) struct Mailbox<A: Actor> {
     pub(super) phase: Phase,
     stop: Option<Stop>,
     rung: bool,
+    /// Whether the life to come was begun for an alarm.
+    alarmed: bool,
     /// Whether the cell waits for something to come.
     parked: bool,
     limit: u32,
@@ -102,7 +104,7 @@ impl<A: Actor> Default for Beside<A> {
 }
 
 /// What a push asks of the one who pushed.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Pushed {
     /// Nothing.
     Taken,
@@ -116,6 +118,7 @@ impl<A: Actor> Mailbox<A> {
             phase: Phase::Asleep,
             stop: None,
             rung: false,
+            alarmed: false,
             parked: false,
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             waker: None,
@@ -165,6 +168,26 @@ impl<A: Actor> Mailbox<A> {
             self.stop = Some(stop);
             self.unpark();
         }
+    }
+
+    /// An alarm is due: a cell that sleeps is started, one that does not looks at its clock.
+    pub(super) fn alarm(&mut self) -> Pushed {
+        match self.phase {
+            Phase::Asleep => {
+                self.alarmed = true;
+                self.awaken()
+            }
+            Phase::Awake => {
+                self.ring();
+                Pushed::Taken
+            }
+            Phase::Gone => Pushed::Taken,
+        }
+    }
+
+    /// Whether this life was begun for an alarm.
+    pub(super) fn take_alarmed(&mut self) -> bool {
+        mem::take(&mut self.alarmed)
     }
 
     fn awaken(&mut self) -> Pushed {

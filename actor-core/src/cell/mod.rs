@@ -10,10 +10,12 @@
 //! - [`queue`]: what waits in a cell.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
+//! - [`mod@schedule`] runs what is due. [`alarms`] tells the registry when a sleeping actor is.
 //! - [`visit`]: looks from outside.
 //! - [`connect`]: connections on their way in and out; [`raw`]: raw WebSockets, which are more than
 //!   that. [`persist`]: the stored form of connections and of the state.
 
+mod alarms;
 mod background;
 mod commit;
 mod connect;
@@ -27,6 +29,7 @@ mod persist;
 mod queue;
 mod raw;
 mod request;
+mod schedule;
 mod side;
 mod slot;
 mod startup;
@@ -38,6 +41,7 @@ mod wire;
 
 pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
+    alarms::Alarms,
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},

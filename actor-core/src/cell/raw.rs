@@ -34,7 +34,7 @@ pub(super) fn receiver_of_messages<A: Actor>() -> Option<Receiver> {
 }
 
 fn receiver_of<A: Actor>(hook: &str) -> Option<Receiver> {
-    let hooks = &A::HANDLERS[A::ACTIONS..];
+    let hooks = &A::HANDLERS[A::ACTIONS + A::SCHEDULED..];
     hooks
         .iter()
         .find(|it| it.name == hook)

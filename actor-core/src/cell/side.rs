@@ -15,7 +15,7 @@ use super::{
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Inner, Listener, Origin, Output, TaskCtx},
+    actor::{Actor, Inner, Listener, Origin, Output, TaskCtx, aborted},
     config::Durability,
     connection::CloseFrame,
     error::ActorError,
@@ -53,6 +53,7 @@ impl<A: Actor> Cell<A> {
             match result {
                 Ok(committed) => {
                     self.hub.settled(committed.version());
+                    self.slot.host.alarms.moved();
                     self.gate.open(&committed);
                     while let Some(held) = self.gate.next() {
                         self.deliver(held);
@@ -165,8 +166,11 @@ impl<A: Actor> Cell<A> {
     ) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
         self.count_work();
-        if self.hub.is_dirty() && !self.saving.is_dirty() {
-            self.connections_changed();
+        if self.hub.is_dirty() {
+            self.due = self.hub.next_due();
+            if !self.saving.is_dirty() {
+                self.connections_changed();
+            }
         }
         let tag = self.tag(durability);
         let mut leaving = Vec::new();
@@ -207,7 +211,7 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    fn deliver(&self, held: Held<A>) {
+    fn deliver(&mut self, held: Held<A>) {
         match held {
             Held::Reply(mut call) => A::reply(&mut call).release(),
             Held::Event { wire, local, event } => {
@@ -227,6 +231,7 @@ impl<A: Actor> Cell<A> {
             }
             Held::Message(outbox, frame) => outbox.push_frame(frame),
             Held::Close(listener, frame) => listener.close(frame),
+            Held::Run(fire) => self.begin_run(fire),
             Held::Done(to) => {
                 // Who asked may have gone.
                 let _ = to.send(Ok(()));
@@ -279,6 +284,11 @@ impl<A: Actor> Cell<A> {
                         self.refuse_opening(*opening, &error);
                     }
                 }
+            }
+            Then::Scheduled(run, mut outcome) => {
+                A::reply(&mut job.call).release();
+                let outcome = outcome.try_recv().unwrap_or_else(|_| Err(aborted()));
+                self.run_ended(&run, outcome.err().as_ref());
             }
             Then::SocketOpened(opening, conn, mut answer) => {
                 A::reply(&mut job.call).release();
@@ -351,6 +361,11 @@ impl<A: Actor> Cell<A> {
                 let conn = Arc::clone(conn);
                 self.spare_next_life(&conn, fault);
                 self.socket_closed(&conn);
+                None
+            }
+            Then::Scheduled(run, _) => {
+                let run = Arc::clone(run);
+                self.run_failed(&run, &error);
                 None
             }
             Then::StopHook(why, _) => {

@@ -14,7 +14,6 @@ use tokio::sync::{Notify, futures::Notified};
 
 use super::{
     host::{Host, TypeInfo},
-    live::Hears,
     mailbox::{Mailbox, Msg, Phase, Pushed, Refused},
     startup,
     task::Lives,
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     error::ActorError,
-    id::ConnId,
+    id::{ConnId, ScheduleId},
     storage::Driver,
 };
 
@@ -39,12 +38,24 @@ pub(crate) struct Slot<A: Actor> {
     sockets: Mutex<BTreeMap<ConnId, Listener<A>>>,
     /// Stored forms of connections of an actor that stores nothing, while it sleeps.
     parked: Mutex<Vec<(ConnId, Bytes)>>,
-    /// What connections heard in a life that broke.
-    hears: Mutex<Option<Box<Hears>>>,
+    /// What a life that broke has left to the next.
+    left: Mutex<Option<Box<Left>>>,
     /// What an actor that stores nothing is created from, each time it wakes.
     input: Option<Bytes>,
     room: Notify,
 }
+
+/// What a life that broke leaves to the next.
+#[derive(Default)]
+pub(super) struct Left {
+    /// What its connections heard, saved or not, for their clients believe so.
+    pub(super) hears: Hears,
+    /// Scheduled runs that failed, and broke it.
+    pub(super) failed: BTreeMap<ScheduleId, ActorError>,
+}
+
+/// What each connection hears.
+pub(super) type Hears = BTreeMap<ConnId, Vec<Arc<str>>>;
 
 impl<A: Actor> Slot<A> {
     pub(crate) fn new(
@@ -61,7 +72,7 @@ impl<A: Actor> Slot<A> {
             mailbox,
             sockets: Mutex::default(),
             parked: Mutex::default(),
-            hears: Mutex::default(),
+            left: Mutex::default(),
             input,
             room: Notify::new(),
             crowded: AtomicBool::new(false),
@@ -85,10 +96,25 @@ impl<A: Actor> Slot<A> {
         }
         let pushed = mailbox.push(msg, is_free)?;
         drop(mailbox);
+        self.start_if(pushed);
+        Ok(())
+    }
+
+    /// An alarm of the actor is due: it is woken, or told to look.
+    pub(super) fn alarm(self: &Arc<Self>) {
+        let mut mailbox = self.mailbox();
+        if mailbox.phase == Phase::Asleep && self.host.is_closing() {
+            return;
+        }
+        let pushed = mailbox.alarm();
+        drop(mailbox);
+        self.start_if(pushed);
+    }
+
+    fn start_if(self: &Arc<Self>, pushed: Pushed) {
         if pushed == Pushed::Start {
             self.host.tasks.spawn(Lives::new(Arc::clone(self)));
         }
-        Ok(())
     }
 
     /// User code panicked where nothing guards it, in a drop say: the next message starts anew.
@@ -126,22 +152,29 @@ impl<A: Actor> Slot<A> {
 
     /// Keeps what connections hear for the next life, which may find less on disk.
     pub(super) fn keep_hearing(&self, hears: Hears) {
-        let hears = if hears.is_empty() {
-            None
-        } else {
-            Some(Box::new(hears))
-        };
-        *self.hears.lock().unwrap_or_else(PoisonError::into_inner) = hears;
+        if !hears.is_empty() {
+            self.left().get_or_insert_default().hears = hears;
+        }
+    }
+
+    /// Keeps for the next life how a scheduled run failed that broke its own.
+    pub(super) fn note_failed(&self, run: ScheduleId, error: ActorError) {
+        let mut left = self.left();
+        left.get_or_insert_default().failed.insert(run, error);
+    }
+
+    /// Whether the next life has failed runs to note.
+    pub(super) fn has_failed_runs(&self) -> bool {
+        self.left().as_ref().is_some_and(|it| !it.failed.is_empty())
     }
 
     /// Takes what a life that broke has kept.
-    pub(super) fn take_hearing(&self) -> Hears {
-        let kept = self
-            .hears
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        kept.map_or_else(Hears::new, |it| *it)
+    pub(super) fn take_left(&self) -> Left {
+        self.left().take().map_or_else(Left::default, |it| *it)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Option<Box<Left>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the actor off the list of those that exist.

@@ -1,6 +1,10 @@
 //! From storage to a live actor: load or create, bring the connections back, wake.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -16,15 +20,16 @@ use super::{
     live::Cell,
     mailbox::{Msg, Phase},
     persist::{self, StoredConn},
-    slot::{self, Slot},
+    slot::{self, Hears, Slot},
 };
 use crate::{
     actor::{Actor, Ctx, Doorbell, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
     config::Durability,
     connection::CloseFrame,
-    error::ActorError,
-    id::{ConnId, Generation},
+    error::{ActorError, IntoActorError as _},
+    id::{ConnId, Generation, ScheduleId},
     lifecycle::{Event, Stop},
+    schedule,
     storage::{ActorRecord, Entry, Loaded, StorageError, keys},
     value::Value,
 };
@@ -94,14 +99,18 @@ impl From<ActorError> for Failure {
 
 async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failure> {
     let Loaded { record, entries } = load(slot).await?;
-    let Sorted { state, rows } = sort(slot, entries)?;
+    let Sorted {
+        state,
+        rows,
+        schedules,
+    } = sort(slot, entries)?;
     let generation = next_generation(slot, &record);
     slot.about.set_generation(generation.number());
-    let now = Instant::now();
-    let saving = Saving::new(Arc::clone(&slot.host.driver), record.id, generation, now);
+    let saving = Saving::new(&slot.host.driver, record.id, generation, Instant::now());
 
     let mut table = Table::default();
-    let stale = bring_back(slot, rows, &mut table);
+    let left = slot.take_left();
+    let stale = bring_back(slot, rows, left.hears, &mut table);
     #[cfg_attr(
         not(feature = "sqlite"),
         expect(unused_mut, reason = "nothing to tell it")
@@ -119,8 +128,9 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
         hub.sql.is_new = state.is_none();
     }
     let hub = Arc::new(hub);
+    *hub.schedules() = schedules;
     let cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
-    let begun = begin(cell, state, record.input, stale).await;
+    let begun = begin(cell, state, record.input, stale, left.failed).await;
     #[cfg(feature = "sqlite")]
     if begun.is_err() {
         hub.sql.close().await;
@@ -134,6 +144,7 @@ async fn begin<A: Actor>(
     state: Option<Bytes>,
     input: Option<Bytes>,
     stale: Vec<StoredConn<A>>,
+    failed: BTreeMap<ScheduleId, ActorError>,
 ) -> Result<(Cell<A>, A), Failure> {
     let (slot, hub) = (Arc::clone(&cell.slot), Arc::clone(&cell.hub));
     #[cfg(feature = "sqlite")]
@@ -159,6 +170,7 @@ async fn begin<A: Actor>(
         cell.saving.want_now();
     }
     cell.tell(Event::Started);
+    cell.resume_schedules(&failed);
     if cell.machine.is_started() {
         cell.start_run();
     }
@@ -235,13 +247,16 @@ fn next_generation<A: Actor>(slot: &Slot<A>, record: &ActorRecord) -> Generation
 struct Sorted<A: Actor> {
     state: Option<Bytes>,
     rows: HashMap<ConnId, StoredConn<A>>,
+    schedules: Option<Box<schedule::Table>>,
 }
 
 fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Failure> {
     let mut sorted = Sorted {
         state: None,
         rows: HashMap::new(),
+        schedules: None,
     };
+    let (mut schedules, mut shelf) = (BTreeMap::new(), None);
     for Entry { key, value } in entries {
         match keys::read(&key) {
             keys::WakeKey::State => sorted.state = Some(value),
@@ -249,10 +264,22 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Fail
                 let row = persist::decode_conn(id, &value).map_err(|e| unreadable(&e))?;
                 sorted.rows.insert(id, row);
             }
+            keys::WakeKey::Schedule(id) => {
+                let row = schedule::Row::decode(&value).map_err(|e| e.to_actor_error())?;
+                schedules.insert(id, row);
+            }
+            keys::WakeKey::ScheduleShelf => {
+                let found = schedule::Shelf::decode(&value).map_err(|e| e.to_actor_error())?;
+                shelf = Some(found);
+            }
             keys::WakeKey::Unknown => {
                 tracing::warn!(actor = %slot.about.address, ?key, "an entry of an unknown kind");
             }
         }
+    }
+    if !schedules.is_empty() || shelf.is_some() {
+        let table = schedule::Table::load(schedules, shelf);
+        sorted.schedules = Some(Box::new(table));
     }
     Ok(sorted)
 }
@@ -271,9 +298,9 @@ fn unreadable(error: &crate::actor::StateError) -> ActorError {
 fn bring_back<A: Actor>(
     slot: &Slot<A>,
     mut rows: HashMap<ConnId, StoredConn<A>>,
+    mut kept: Hears,
     table: &mut Table<A>,
 ) -> Vec<StoredConn<A>> {
-    let mut kept = slot.take_hearing();
     let mut sockets = slot.sockets();
     sockets.retain(|id, listener| {
         let Some(mut row) = rows.remove(id) else {
@@ -358,6 +385,7 @@ fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
         hub: Arc::clone(hub),
         caller: None,
         request: None,
+        scheduled: None,
         origin: Origin::Turn,
     }
 }

@@ -150,6 +150,7 @@ impl<A: Actor> Cell<A> {
         // One whose data could not be removed is still there, and sleeps.
         let why = if self.undestroyed { Stop::Sleep } else { why };
         self.end_life();
+        let mut alarm = None;
         let mut mailbox = self.slot.mailbox();
         let refused = match why {
             Stop::Sleep if !self.slot.host.is_closing() => {
@@ -157,6 +158,7 @@ impl<A: Actor> Cell<A> {
                     return false;
                 }
                 mailbox.phase = Phase::Asleep;
+                alarm = self.hub.alarm();
                 Vec::new()
             }
             Stop::Sleep | Stop::Shutdown => {
@@ -170,6 +172,9 @@ impl<A: Actor> Cell<A> {
         };
         mailbox.shrink();
         drop(mailbox);
+        if let Some(at) = alarm {
+            self.slot.host.alarms.asleep(at);
+        }
         if why == Stop::Destroy {
             self.slot.strike();
             // The replies of the last turns saw state that is gone as it was asked to be.
@@ -246,12 +251,16 @@ impl<A: Actor> Cell<A> {
         self.end_life();
         let shutdown = self.slot.host.is_closing();
         let hopeless = broken.cause == Cause::Storage && !self.saving.has_committed();
+        let waits = self.slot.has_failed_runs();
         let mut mailbox = self.slot.mailbox();
-        if shutdown || !mailbox.has_calls() || hopeless {
+        if shutdown || !(mailbox.has_calls() || waits) || hopeless {
             mailbox.phase = Phase::Asleep;
             let refused = mailbox.drain_awaited();
             mailbox.shrink();
             drop(mailbox);
+            if let Some(at) = self.hub.alarm() {
+                self.slot.host.alarms.asleep(at);
+            }
             let error = if shutdown {
                 slot::stopping()
             } else {
@@ -280,7 +289,8 @@ impl<A: Actor> Cell<A> {
                 }
                 // Its connection is off the list already, so its socket has to go too.
                 Held::Close(listener, frame) => listener.close(frame),
-                Held::Event { .. } | Held::Message(..) => {}
+                // A run that did not begin comes again in the next life, if it was not given up.
+                Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
             }
         }
     }
@@ -294,7 +304,7 @@ impl<A: Actor> Cell<A> {
                 Held::Done(to) => {
                     let _ = to.send(Ok(()));
                 }
-                Held::Event { .. } | Held::Message(..) => {}
+                Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
             }
         }
     }

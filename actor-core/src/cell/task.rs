@@ -80,6 +80,10 @@ impl<A: Actor> Lives<A> {
                 self.doing = life.take(step);
             }
         }
+        if let Doing::Serves(life) = &mut self.doing {
+            // An actor that is never at rest has schedules too.
+            life.cell.claim_due();
+        }
         // Others run first, and what wakes them: its first poll asks for that.
         pin!(yield_now()).poll(cx)
     }

@@ -29,7 +29,9 @@ impl<A: Actor> Cell<A> {
         let spec = &A::HANDLERS[A::handler(&job.call)];
         let options = self.options();
         let own = spec.timeout.unwrap_or(match job.then {
-            Then::Reply | Then::HttpDone(_) | Then::Message(_) => options.action_timeout,
+            Then::Reply | Then::HttpDone(_) | Then::Scheduled(..) | Then::Message(_) => {
+                options.action_timeout
+            }
             Then::Admit(..) => options.on_before_connect_timeout,
             Then::Opened(..) | Then::SocketOpened(..) => options.on_connect_timeout,
             Then::Closed(..) | Then::SocketClosed(..) => options.on_disconnect_timeout,

@@ -83,6 +83,9 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Sends a visitor.
     fn visit(self: Arc<Self>, visit: Visit) -> Result<(), ActorError>;
 
+    /// An alarm of the actor is due: it is woken, or told to look at its schedules.
+    fn alarm(self: Arc<Self>);
+
     /// Whether the actor has a live cell.
     fn is_awake(&self) -> bool;
 }
@@ -292,6 +295,10 @@ impl<A: Actor> AnySlot for Slot<A> {
 
     fn visit(self: Arc<Self>, visit: Visit) -> Result<(), ActorError> {
         self.receive(visit)
+    }
+
+    fn alarm(self: Arc<Self>) {
+        Self::alarm(&self);
     }
 
     fn is_awake(&self) -> bool {

@@ -27,6 +27,8 @@ pub(crate) enum WorkKind {
     Timer,
     /// An open raw WebSocket that does not hibernate.
     Socket,
+    /// A scheduled run, from when it is due until it is over.
+    Scheduled,
 }
 
 /// Why an actor stays awake.
@@ -58,11 +60,12 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Free,
         Self::HttpCall,
         Self::Request,
         Self::Connecting,
+        Self::Scheduled,
         Self::StateChange,
         Self::Run,
         Self::ParkedRun,
@@ -87,6 +90,7 @@ impl WorkKind {
             | Self::HttpCall
             | Self::Request
             | Self::Connecting
+            | Self::Scheduled
             | Self::StateChange
             | Self::KeepAwake => (true, true, true),
             Self::Run => (true, true, false),
@@ -171,6 +175,7 @@ mod tests {
                 "HttpCall yes yes yes",
                 "Request yes yes yes",
                 "Connecting yes yes yes",
+                "Scheduled yes yes yes",
                 "StateChange yes yes yes",
                 "Run yes yes -",
                 "ParkedRun - yes -",

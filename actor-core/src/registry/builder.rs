@@ -10,12 +10,12 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Inner, Registry,
+    Inner, Registry, alarm,
     table::{Factory, FactoryOf, Table},
 };
 use crate::{
     actor::Actor,
-    cell::Host,
+    cell::{Alarms, Host},
     clock::{Clock, Entropy, System},
     key::MAX_NAME,
     storage::{Driver, Memory},
@@ -112,6 +112,10 @@ impl RegistryBuilder {
     ///
     /// When two actor types have the same name, or one has a bad one.
     ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime: the registry wakes sleeping actors at the time of their schedules.
+    ///
     /// # Cancel safety
     ///
     /// If dropped before it completes, nothing happens.
@@ -150,18 +154,19 @@ impl RegistryBuilder {
             closing: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             roster,
+            alarms: Alarms::default(),
         });
         let namespace = self.namespace;
-        Ok(Registry {
-            inner: Arc::new(Inner {
-                host,
-                table,
-                by_name,
-                by_type,
-                namespace,
-                inspector: self.inspector,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            host,
+            table,
+            by_name,
+            by_type,
+            namespace,
+            inspector: self.inspector,
+        });
+        alarm::watch(&inner);
+        Ok(Registry { inner })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Declares actor types and hosts actors: the [`Registry`] an app builds once and clones freely.
 
+mod alarm;
 mod builder;
 mod table;
 
@@ -79,6 +80,13 @@ struct Inner {
     inspector: Option<Box<str>>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left to be woken.
+        self.host.alarms.look();
+    }
+}
+
 /// How an actor is looked for (K4).
 #[derive(Clone, Debug)]
 pub(crate) enum Lookup {
@@ -138,6 +146,7 @@ impl Registry {
     pub async fn shutdown(&self) {
         let host = &self.inner.host;
         host.closing.store(true, Ordering::Release);
+        host.alarms.look();
         for slot in self.inner.table.all() {
             slot.ask(Stop::Shutdown);
         }

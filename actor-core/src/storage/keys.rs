@@ -1,15 +1,24 @@
 //! The layout of every actor's keys. No other file may make one.
 
-use crate::id::ConnId;
+use crate::id::{ConnId, ScheduleId};
 
 /// Everything that waking reads starts with this.
 pub(crate) const WAKE: &[u8] = &[1];
 
 const STATE: &[u8] = &[1, 1];
 const CONN: &[u8] = &[1, 2];
+/// Schedules are read by waking: most wakes of an actor that has some are for one of them, scheduling
+/// does not have to wait for storage, and the alarm follows from what is there.
+const SCHEDULE: &[u8] = &[1, 3];
+const SCHEDULE_SHELF: &[u8] = &[1, 4];
 
 /// What stands before the keys that the author chose.
 pub(crate) const KV: &[u8] = &[2];
+
+/// Runs of schedules that are over.
+const SCHEDULE_RUN: &[u8] = &[4, 1];
+/// What stands before all dead letters of schedules.
+pub(crate) const DEAD_LETTER: &[u8] = &[4, 2];
 
 /// The actor's state.
 pub(crate) fn state() -> Vec<u8> {
@@ -19,6 +28,32 @@ pub(crate) fn state() -> Vec<u8> {
 /// One hibernatable connection.
 pub(crate) fn connection(id: ConnId) -> Vec<u8> {
     [CONN, id.as_bytes()].concat()
+}
+
+/// One schedule.
+pub(crate) fn schedule(id: ScheduleId) -> Vec<u8> {
+    [SCHEDULE, id.as_bytes()].concat()
+}
+
+/// What belongs to all schedules.
+pub(crate) fn schedule_shelf() -> Vec<u8> {
+    SCHEDULE_SHELF.to_vec()
+}
+
+/// What stands before the runs of a recurring schedule, or of all that came once.
+pub(crate) fn schedule_runs(of: Option<ScheduleId>) -> Vec<u8> {
+    let of = of.map_or([0; 16], |it| *it.as_bytes());
+    [SCHEDULE_RUN, &of].concat()
+}
+
+/// One run.
+pub(crate) fn schedule_run(of: Option<ScheduleId>, number: u64) -> Vec<u8> {
+    [&*schedule_runs(of), &number.to_be_bytes()].concat()
+}
+
+/// One dead letter of a schedule.
+pub(crate) fn dead_letter(number: u64) -> Vec<u8> {
+    [DEAD_LETTER, &number.to_be_bytes()].concat()
 }
 
 /// A key that the author chose.
@@ -39,6 +74,8 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 pub(crate) enum WakeKey {
     State,
     Connection(ConnId),
+    Schedule(ScheduleId),
+    ScheduleShelf,
     /// Written by a version we do not know.
     Unknown,
 }
@@ -48,11 +85,16 @@ pub(crate) fn read(key: &[u8]) -> WakeKey {
     if key == STATE {
         return WakeKey::State;
     }
-    key.strip_prefix(CONN)
-        .and_then(|id| id.try_into().ok())
-        .map_or(WakeKey::Unknown, |id| {
-            WakeKey::Connection(ConnId::from_bytes(id))
-        })
+    if key == SCHEDULE_SHELF {
+        return WakeKey::ScheduleShelf;
+    }
+    let id_after = |prefix| key.strip_prefix(prefix)?.try_into().ok();
+    if let Some(id) = id_after(CONN) {
+        return WakeKey::Connection(ConnId::from_bytes(id));
+    }
+    id_after(SCHEDULE).map_or(WakeKey::Unknown, |id| {
+        WakeKey::Schedule(ScheduleId::from_bytes(id))
+    })
 }
 
 #[cfg(test)]
@@ -64,7 +106,12 @@ mod tests {
         let id = ConnId::from_bytes([7; 16]);
         assert_eq!(read(&state()), WakeKey::State);
         assert_eq!(read(&connection(id)), WakeKey::Connection(id));
+        let schedule_id = ScheduleId::from_bytes([8; 16]);
+        assert_eq!(read(&schedule(schedule_id)), WakeKey::Schedule(schedule_id));
+        assert_eq!(read(&schedule_shelf()), WakeKey::ScheduleShelf);
         assert_eq!(read(&[9]), WakeKey::Unknown);
+        assert!(schedule(schedule_id).starts_with(WAKE) && schedule_shelf().starts_with(WAKE));
+        assert!(!schedule_run(Some(schedule_id), 1).starts_with(WAKE));
         assert!(state().starts_with(WAKE) && connection(id).starts_with(WAKE));
         assert!(!kv(b"any").starts_with(WAKE));
     }

@@ -154,7 +154,9 @@ fn table(model: &Handlers) -> TokenStream {
         let name = hook.kind.name();
         handler(&quote!(#name), &hook.method)
     });
-    let count = model.actions.len();
+    let count = model.called().count();
+    let scheduled = model.actions.len() - count;
+    let scheduled = (scheduled != 0).then(|| quote!(const SCHEDULED: __p::usize = #scheduled;));
     let indices = methods(model).enumerate().map(|(at, method)| {
         let variant = variant(method);
         quote!(__Call::#variant { .. } => #at,)
@@ -162,6 +164,7 @@ fn table(model: &Handlers) -> TokenStream {
     quote! {
         const HANDLERS: &'static [__p::Handler] = &[#(#actions,)* #(#hooks,)*];
         const ACTIONS: __p::usize = #count;
+        #scheduled
         fn handler(__call: &__Call) -> __p::usize {
             match *__call { #(#indices)* }
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn methods(model: &Handlers, actor: &Path) -> TokenStream {
-    let methods = model.actions.iter().map(|action| {
+    let methods = model.called().map(|action| {
         let variant = variant(&action.method);
         let args = action.args.iter().map(|it| &it.ident);
         let call = quote! {
@@ -27,7 +27,7 @@ pub(super) fn methods(model: &Handlers, actor: &Path) -> TokenStream {
 
 /// The same methods without a body to speak of, for an actor whose impl block has errors.
 pub(super) fn stubs(model: &Handlers, actor: &Path) -> TokenStream {
-    let sound = model.actions.iter().filter(|it| it.method.sound);
+    let sound = model.called().filter(|it| it.method.sound);
     let stubs = sound.map(|action| {
         let args = action.args.iter().map(|it| &it.ident);
         method(

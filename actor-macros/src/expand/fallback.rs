@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Error;
 
-use super::{client, sealed, state};
+use super::{client, schedule, sealed, state};
 use crate::model::{ActionErrors, Events, Handlers, State};
 
 pub(crate) fn broken_state(model: &State, error: &Error) -> TokenStream {
@@ -42,6 +42,7 @@ pub(crate) fn broken_handlers(model: &Handlers, error: &Error) -> TokenStream {
         return quote! { #item #error };
     };
     let stubs = client::stubs(model, actor);
+    let schedule = schedule::stub(model, actor);
     let block = sealed(
         &item.attrs,
         &quote! {
@@ -75,6 +76,7 @@ pub(crate) fn broken_handlers(model: &Handlers, error: &Error) -> TokenStream {
                 async fn run_free(_: &__p::TaskCtx<Self>, _: &mut __Call) {}
             }
             #stubs
+            #schedule
         },
     );
     quote! { #item #block #error }

@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod fallback;
 mod run;
+mod schedule;
 mod state;
 mod wire;
 
@@ -53,7 +54,11 @@ pub(crate) fn handlers(model: &Handlers) -> TokenStream {
     let calls = calls::enum_of_calls(model, actor);
     let impl_actor = calls::impl_actor(model, actor);
     let client = client::methods(model, actor);
-    let block = sealed(&item.attrs, &quote! { #calls #impl_actor #client });
+    let schedule = schedule::plan(model, actor);
+    let block = sealed(
+        &item.attrs,
+        &quote! { #calls #impl_actor #client #schedule },
+    );
     quote! { #item #block }
 }
 

@@ -25,15 +25,17 @@ pub(crate) fn handlers(errors: &mut Errors, args: TokenStream, mut item: ItemImp
         errors.at(&item.generics, "an actor cannot be generic");
     }
     let actor = actor(errors, &item.self_ty);
-    let (mut actions, mut hooks) = (Vec::new(), Vec::new());
+    let (mut actions, mut scheduled, mut hooks) = (Vec::new(), Vec::new(), Vec::new());
     for it in &mut item.items {
         let ImplItem::Fn(method) = it else { continue };
         match role(errors, method) {
-            Some(Role::Action(attr)) => actions.push(action(errors, &attr, method)),
+            Some(Role::Action(attr)) => actions.push(action(errors, false, &attr, method)),
+            Some(Role::Scheduled(attr)) => scheduled.push(action(errors, true, &attr, method)),
             Some(Role::Hook(kind, attr)) => hooks.push(hook(errors, kind, attr, method)),
             None => {}
         }
     }
+    actions.append(&mut scheduled);
     Handlers {
         item,
         actor,
@@ -64,6 +66,7 @@ fn actor(errors: &mut Errors, ty: &Type) -> Option<Path> {
 
 enum Role {
     Action(Attribute),
+    Scheduled(Attribute),
     Hook(HookKind, Attribute),
 }
 
@@ -75,7 +78,7 @@ fn role(errors: &mut Errors, method: &mut ImplItemFn) -> Option<Role> {
             .get_ident()
             .map(ToString::to_string)
             .unwrap_or_default();
-        name == "action" || name == "run" || name.starts_with("on_")
+        matches!(&*name, "action" | "run" | "scheduled") || name.starts_with("on_")
     };
     let mut role = None;
     for attr in method.attrs.extract_if(.., is_ours) {
@@ -88,6 +91,7 @@ fn role(errors: &mut Errors, method: &mut ImplItemFn) -> Option<Role> {
         let found = match kind {
             Some(kind) => Role::Hook(kind, attr.clone()),
             None if name == "action" => Role::Action(attr.clone()),
+            None if name == "scheduled" => Role::Scheduled(attr.clone()),
             None => {
                 let known = HookKind::ALL.map(HookKind::name);
                 let meant = names::closest(&name, &known)
@@ -113,8 +117,18 @@ fn role(errors: &mut Errors, method: &mut ImplItemFn) -> Option<Role> {
     role
 }
 
-fn action(errors: &mut Errors, attr: &Attribute, item: &mut ImplItemFn) -> Action {
-    let mut options = Options::new("action", &["name", "durability", "timeout"]);
+fn action(
+    errors: &mut Errors,
+    scheduled_only: bool,
+    attr: &Attribute,
+    item: &mut ImplItemFn,
+) -> Action {
+    let called = if scheduled_only {
+        "scheduled"
+    } else {
+        "action"
+    };
+    let mut options = Options::new(called, &["name", "durability", "timeout"]);
     options.add(errors, attr);
     let name = options.name(errors, "name");
     let durability = options.durability(errors, "durability");
@@ -128,6 +142,7 @@ fn action(errors: &mut Errors, attr: &Attribute, item: &mut ImplItemFn) -> Actio
         durability,
         timeout,
         fallible,
+        scheduled_only,
     }
 }
 

@@ -36,6 +36,7 @@ const OPTIONS: &[&str] = &[
     "max_incoming",
     "max_outgoing",
     "max_connections",
+    "max_schedules",
     "warn_on_manual_transactions",
     "max_message",
     "hibernate_websockets",
@@ -60,6 +61,7 @@ const COUNTS: &[&str] = &[
     "max_incoming",
     "max_outgoing",
     "max_connections",
+    "max_schedules",
     "max_message",
 ];
 

@@ -72,6 +72,35 @@ const _: () = {
             __p::unreachable!()
         }
     }
+    pub struct __Schedule<'__a>(__p::Draft<'__a>);
+    #[automatically_derived]
+    impl<'__a> __p::From<__p::Draft<'__a>> for __Schedule<'__a> {
+        fn from(__draft: __p::Draft<'__a>) -> Self {
+            Self(__draft)
+        }
+    }
+    #[automatically_derived]
+    impl<'__a> __p::Planned<'__a> for __Schedule<'__a> {
+        fn draft(&self) -> &__p::Draft<'__a> {
+            &self.0
+        }
+        fn draft_mut(&mut self) -> &mut __p::Draft<'__a> {
+            &mut self.0
+        }
+    }
+    #[automatically_derived]
+    impl __p::Scheduled for ChatRoom {
+        type Planned<'__a> = __Schedule<'__a>;
+    }
+    impl __Schedule<'_> {
+        pub fn fine(
+            &self,
+            text: String,
+        ) -> __p::Result<__p::ScheduleId, __p::ScheduleError> {
+            let _ = (text,);
+            __p::unreachable!()
+        }
+    }
 };
 ::core::compile_error! {
     "a handler has to be an `async fn`"

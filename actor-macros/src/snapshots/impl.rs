@@ -329,4 +329,59 @@ const _: () = {
                 .await
         }
     }
+    pub struct __Schedule<'__a>(__p::Draft<'__a>);
+    #[automatically_derived]
+    impl<'__a> __p::From<__p::Draft<'__a>> for __Schedule<'__a> {
+        fn from(__draft: __p::Draft<'__a>) -> Self {
+            Self(__draft)
+        }
+    }
+    #[automatically_derived]
+    impl<'__a> __p::Planned<'__a> for __Schedule<'__a> {
+        fn draft(&self) -> &__p::Draft<'__a> {
+            &self.0
+        }
+        fn draft_mut(&mut self) -> &mut __p::Draft<'__a> {
+            &mut self.0
+        }
+    }
+    #[automatically_derived]
+    impl __p::Scheduled for ChatRoom {
+        type Planned<'__a> = __Schedule<'__a>;
+    }
+    impl __Schedule<'_> {
+        /// Adds a line.
+        pub fn send_line(
+            &self,
+            text: String,
+        ) -> __p::Result<__p::ScheduleId, __p::ScheduleError> {
+            #[allow(unused_imports, reason = "for arguments that cannot travel")]
+            use __p::CannotGive as _;
+            let __name = <ChatRoom as __p::Actor>::HANDLERS[0usize].name;
+            __p::submit(&self.0, __name, [__p::Giver(&text).give()])
+        }
+        pub fn all_lines(
+            &self,
+            last: usize,
+            of: Vec<ChatRoom>,
+        ) -> __p::Result<__p::ScheduleId, __p::ScheduleError> {
+            #[allow(unused_imports, reason = "for arguments that cannot travel")]
+            use __p::CannotGive as _;
+            let __name = <ChatRoom as __p::Actor>::HANDLERS[1usize].name;
+            __p::submit(
+                &self.0,
+                __name,
+                [__p::Giver(&last).give(), __p::Giver(&of).give()],
+            )
+        }
+        pub fn ask(
+            &self,
+            prompt: String,
+        ) -> __p::Result<__p::ScheduleId, __p::ScheduleError> {
+            #[allow(unused_imports, reason = "for arguments that cannot travel")]
+            use __p::CannotGive as _;
+            let __name = <ChatRoom as __p::Actor>::HANDLERS[2usize].name;
+            __p::submit(&self.0, __name, [__p::Giver(&prompt).give()])
+        }
+    }
 };

@@ -68,4 +68,25 @@ const _: () = {
         type Handle = PingHandle;
     }
     impl PingHandle {}
+    pub struct __Schedule<'__a>(__p::Draft<'__a>);
+    #[automatically_derived]
+    impl<'__a> __p::From<__p::Draft<'__a>> for __Schedule<'__a> {
+        fn from(__draft: __p::Draft<'__a>) -> Self {
+            Self(__draft)
+        }
+    }
+    #[automatically_derived]
+    impl<'__a> __p::Planned<'__a> for __Schedule<'__a> {
+        fn draft(&self) -> &__p::Draft<'__a> {
+            &self.0
+        }
+        fn draft_mut(&mut self) -> &mut __p::Draft<'__a> {
+            &mut self.0
+        }
+    }
+    #[automatically_derived]
+    impl __p::Scheduled for Ping {
+        type Planned<'__a> = __Schedule<'__a>;
+    }
+    impl __Schedule<'_> {}
 };
