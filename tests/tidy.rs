@@ -37,6 +37,7 @@ const LAYERS: &[&[&str]] = &[
         "lifecycle",
         "connection",
         "kv",
+        "queue",
         "request",
         "schedule",
         "sql",

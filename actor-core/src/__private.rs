@@ -41,6 +41,7 @@ pub use crate::{
     gateway::{ActorHandle, Handled},
     id::ScheduleId,
     protocol::Args,
+    queue::{Ask, Message as QueueMessage, NoQueue, Queue, QueueSpec},
     request::{Request, Response},
     schedule::{Draft, Planned, ScheduleError},
     value::{Value, ValueError},
@@ -409,6 +410,38 @@ pub fn event_arg<T: Told + ?Sized>(arg: &T) -> Result<Value, ValueError> {
 /// All arguments of an event.
 pub fn event_args<const N: usize>(args: [Value; N]) -> Result<Value, ValueError> {
     Ok(Value::Array(args.into()))
+}
+
+/// What can be a message of a queue.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a message of a queue",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
+)]
+pub trait Queued: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Queued for T {}
+
+/// A message as it is stored.
+pub fn queue_body<T: Queued>(content: &T) -> Result<Value, ValueError> {
+    Value::from_serialize(content)
+}
+
+/// A stored message, read back.
+pub fn queue_content<T: Queued>(body: Value) -> Result<T, ValueError> {
+    body.deserialize_into()
+}
+
+/// A received message as the type that its queue has.
+pub fn queue_message<T: Queued, R>(
+    message: QueueMessage<'_, Value, Value>,
+) -> Result<QueueMessage<'_, T, R>, ValueError> {
+    message.read_as()
+}
+
+/// The actor has no queue of this name.
+pub fn no_queue(name: &str) -> ValueError {
+    crate::queue::no_queue(name)
 }
 
 /// An error that clients read has a text.

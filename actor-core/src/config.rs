@@ -68,6 +68,12 @@ pub struct ActorOptions {
     /// Whether the log warns, once for each life, of a transaction that a statement on `ctx.sql()`
     /// begins and does not end: other handlers' statements get into it. Default: yes.
     pub warn_on_manual_transactions: bool,
+    /// Messages that all queues of the actor may have together, taken and not completed ones
+    /// included. One more is refused with `queue.full`. Default: 1,000. They are in memory while the
+    /// actor is awake and uses its queues.
+    pub max_queue_size: usize,
+    /// Largest message of a queue with its envelope, in bytes. Default: 65,536.
+    pub max_queue_message_size: usize,
     /// Which raw WebSockets outlive a sleep. One that does not keeps the actor awake while it is open,
     /// and is closed when the actor sleeps all the same. Default: [`Hibernate::Never`]. An actor whose
     /// sockets hibernate sees them again after a wake without an `on_websocket`.
@@ -123,6 +129,8 @@ impl Default for ActorOptions {
             max_connections: 100_000,
             max_schedules: 1_000,
             warn_on_manual_transactions: true,
+            max_queue_size: 1000,
+            max_queue_message_size: 64 * 1024,
             hibernate_websockets: Hibernate::default(),
             max_message: 32 * 1024 * 1024,
         }

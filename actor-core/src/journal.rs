@@ -106,6 +106,11 @@ impl Journal {
         }
     }
 
+    /// Whether the exclusive turn that runs has written anything.
+    pub(crate) fn has_turn(&self) -> bool {
+        !self.turn.is_empty()
+    }
+
     /// Whether the next commit has something to take.
     pub(crate) fn is_dirty(&self) -> bool {
         self.is_dirty

@@ -91,16 +91,18 @@
 //! | [`kv`] | an actor's own keys and values, beside its state |
 //! | [`schedule`] | calls at a time to come: once, at intervals, by cron; retries, history |
 //! | [`sql`] | an actor's own SQLite database |
+//! | [`queue`] | durable messages that an actor takes one by one |
 //! | [`storage`] | the driver trait, SQLite, memory |
 //! | [`protocol`], [`value`] | the wire, and values on it |
 //! | [`clock`] | time of day and randomness, to be replaced in tests |
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
-//! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [errors](guide::errors),
-//! [requests](guide::requests), [raw WebSockets](guide::websockets), [schedules](guide::schedules),
+//! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [queues](guide::queues),
+//! [errors](guide::errors), [requests](guide::requests), [raw WebSockets](guide::websockets),
+//! [schedules](guide::schedules),
 //! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
 //! [without macros](guide::by_hand). The options of each macro stand with
-//! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event) and
+//! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event), [`#[derive(Queue)]`](macro@Queue) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
 //!
 //! # Features
@@ -108,7 +110,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `cron` | yes | schedules by cron expressions, and the world's time zones, compiled in |
-//! | `macros` | yes | `#[actor]`, `#[derive(Event)]`, `#[derive(ActionError)]` |
+//! | `macros` | yes | `#[actor]`, `#[derive(Event)]`, `#[derive(Queue)]`, `#[derive(ActionError)]` |
 //! | `sqlite` | yes | the SQLite driver and `ctx.sql()`, with SQLite itself compiled in |
 //! | `testing` | no | the module `testing`: time, storage and crashes in the hands of tests; the drivers' conformance suite |
 //!
@@ -141,6 +143,7 @@ pub mod kv;
 mod lifecycle;
 pub mod prelude;
 pub mod protocol;
+pub mod queue;
 pub mod registry;
 pub mod request;
 pub mod schedule;
@@ -161,12 +164,14 @@ mod macros {
     mod actor {}
     #[doc = include_str!("../../actor-macros/src/docs/event.md")]
     mod event {}
+    #[doc = include_str!("../../actor-macros/src/docs/queue.md")]
+    mod queue {}
     #[doc = include_str!("../../actor-macros/src/docs/action_error.md")]
     mod action_error {}
 }
 
 #[cfg(feature = "macros")]
-pub use actor_macros::{ActionError, Event, actor};
+pub use actor_macros::{ActionError, Event, Queue, actor};
 
 pub use self::{
     actor::{Conn, Ctx, Event, Socket, TaskCtx},
@@ -176,6 +181,7 @@ pub use self::{
     gateway::{ActorHandle, Connection, WebSocket},
     id::{ActorId, ConnId, Generation, MessageIndex, ParseIdError, ScheduleId},
     key::{ActorKey, Address, KeyError},
+    queue::Queue,
     registry::Registry,
     value::Value,
 };
@@ -197,6 +203,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/concurrency.md")]
     pub mod concurrency {}
+
+    #[doc = include_str!("docs/queues.md")]
+    pub mod queues {}
 
     #[doc = include_str!("docs/errors.md")]
     pub mod errors {}

@@ -3,7 +3,7 @@
 #[cfg(feature = "macros")]
 pub use crate::{ActionError, actor};
 pub use crate::{
-    ActorError, ActorKey, ConnId, Event, Value,
+    ActorError, ActorKey, ConnId, Event, Queue, Value,
     actor::{Conn, Ctx, TaskCtx},
     registry::Registry,
 };

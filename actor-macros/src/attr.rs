@@ -151,6 +151,13 @@ impl Options {
         })
     }
 
+    /// Another variant of the same enum.
+    pub(crate) fn variant(&self, errors: &mut Errors, key: &str) -> Option<Ident> {
+        self.value(errors, key, |it| {
+            syn::parse2(it).map_err(|_| format!("`{key}` takes a variant: `{key} = Failed`"))
+        })
+    }
+
     /// A name on the wire.
     pub(crate) fn name(&self, errors: &mut Errors, key: &str) -> Option<LitStr> {
         self.value(errors, key, |it| {

@@ -5,7 +5,7 @@ use syn::LitStr;
 
 use crate::{
     errors::Errors,
-    model::{Action, Events, Handlers, Hook, HookKind, Receiver, State},
+    model::{Action, Events, Handlers, Hook, HookKind, Queues, Receiver, State},
     names::{self, Case},
 };
 
@@ -29,6 +29,12 @@ pub(crate) fn handlers(errors: &mut Errors, model: &Handlers) {
 
 pub(crate) fn events(errors: &mut Errors, events: &Events) {
     event_twice(errors, events);
+}
+
+pub(crate) fn queues(errors: &mut Errors, queues: &Queues) {
+    no_queue_at_all(errors, queues);
+    queue_twice(errors, queues);
+    dead_letter_queue(errors, queues);
 }
 
 /// `#[actor] struct Room<T> { .. }`
@@ -193,6 +199,42 @@ fn event_twice(errors: &mut Errors, events: &Events) {
         {
             let message = format!("`{}` is the event `{}` already", first.ident, event.name);
             errors.push(syn::Error::new(event.ident.span(), message));
+        }
+    }
+}
+
+/// `#[derive(Queue)] enum Jobs {}`
+fn no_queue_at_all(errors: &mut Errors, queues: &Queues) {
+    if queues.queues.is_empty() {
+        errors.at(
+            &queues.ident,
+            "an actor without queues needs no enum of them",
+        );
+    }
+}
+
+/// Two variants with `#[queue(name = "mail")]`.
+fn queue_twice(errors: &mut Errors, queues: &Queues) {
+    let queues = &queues.queues;
+    for (at, queue) in queues.iter().enumerate() {
+        if let Some(first) = queues[..at].iter().find(|it| it.name == queue.name) {
+            let message = format!("`{}` is the queue `{}` already", first.ident, queue.name);
+            errors.push(syn::Error::new(queue.ident.span(), message));
+        }
+    }
+}
+
+/// `#[queue(max_attempts = 3, dead_letter = Nowhere)]`
+fn dead_letter_queue(errors: &mut Errors, queues: &Queues) {
+    for queue in &queues.queues {
+        let Some(target) = &queue.dead_letter else {
+            continue;
+        };
+        if *target == queue.ident {
+            errors.at(target, "a dead message cannot go back to its own queue");
+        } else if !queues.queues.iter().any(|it| it.ident == *target) {
+            let message = format!("`{}` has no variant `{target}`", queues.ident);
+            errors.at(target, message);
         }
     }
 }

@@ -29,6 +29,12 @@ pub fn event(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     event_tokens(input.into()).into()
 }
 
+#[doc = include_str!("docs/queue.md")]
+#[proc_macro_derive(Queue, attributes(queue))]
+pub fn queue(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    queue_tokens(input.into()).into()
+}
+
 #[doc = include_str!("docs/action_error.md")]
 #[proc_macro_derive(ActionError, attributes(action_error))]
 pub fn action_error(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -90,6 +96,20 @@ fn event_tokens(input: TokenStream) -> TokenStream {
     match errors.finish() {
         Ok(()) => expand::events(&model),
         Err(error) => expand::broken_events(&model, &error),
+    }
+}
+
+fn queue_tokens(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let mut errors = Errors::new();
+    let model = parse::queues(&mut errors, input);
+    check::queues(&mut errors, &model);
+    match errors.finish() {
+        Ok(()) => expand::queues(&model),
+        Err(error) => expand::broken_queues(&model, &error),
     }
 }
 

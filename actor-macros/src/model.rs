@@ -1,7 +1,7 @@
 //! What the user wrote, in our words. Emits nothing and judges nothing.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Attribute, Expr, ItemImpl, ItemStruct, LitInt, LitStr, Path, Type};
+use syn::{Attribute, Expr, ItemImpl, ItemStruct, LitInt, LitStr, Path, Type, Visibility};
 
 use crate::names::Case;
 
@@ -16,6 +16,7 @@ pub(crate) struct State {
     pub(crate) params: Option<Type>,
     pub(crate) conn: Option<Type>,
     pub(crate) event: Option<Type>,
+    pub(crate) queue: Option<Type>,
     pub(crate) name: Option<LitStr>,
     pub(crate) rename_all: Option<Case>,
     pub(crate) version: Option<LitInt>,
@@ -296,6 +297,28 @@ pub(crate) struct Member {
     pub(crate) ty: Type,
     /// `#[serde(..)]` and `#[cfg(..)]` of the field.
     pub(crate) attrs: Vec<Attribute>,
+}
+
+/// An enum with `#[derive(Queue)]`.
+pub(crate) struct Queues {
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+    pub(crate) is_generic: bool,
+    pub(crate) queues: Vec<Queue>,
+}
+
+pub(crate) struct Queue {
+    pub(crate) ident: Ident,
+    pub(crate) name: String,
+    /// What a message is, `None` for nothing.
+    pub(crate) content: Option<Type>,
+    /// What whoever sent it may wait for.
+    pub(crate) reply: Option<Type>,
+    pub(crate) max_attempts: Option<LitInt>,
+    /// The variant for messages that were tried too often.
+    pub(crate) dead_letter: Option<Ident>,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) docs: Vec<Attribute>,
 }
 
 /// An enum or struct with `#[derive(ActionError)]`.

@@ -25,6 +25,14 @@ pub enum RoomEvent {
     Closed,
 }
 
+#[derive(::actor_core::Queue)]
+pub enum RoomJobs {
+    #[queue(reply = ::std::primitive::u64, max_attempts = 2, dead_letter = Lost, ttl = "1m")]
+    Print(::std::string::String),
+    Lost(::std::string::String),
+    Tidy,
+}
+
 fn upgrade(
     _: ::std::primitive::u32,
     old: ::actor_core::Value,
@@ -32,7 +40,7 @@ fn upgrade(
     ::std::result::Result::Ok(old)
 }
 
-#[::actor_core::actor(event = RoomEvent, version = 2, migrate = upgrade, sleep_after = "never", mailbox = 8)]
+#[::actor_core::actor(event = RoomEvent, queue = RoomJobs, version = 2, migrate = upgrade, sleep_after = "never", mailbox = 8)]
 #[derive(::std::default::Default)]
 pub struct Room {
     lines: ::std::vec::Vec<::std::string::String>,

@@ -32,6 +32,15 @@ impl Log {
         Ok(self.lines.len())
     }
 
+    /// Waits in the middle of its turn.
+    #[action]
+    async fn add_slowly(&mut self, ctx: &Ctx<Self>, line: String) -> Result<(), KvError> {
+        ctx.kv().put("line/slow", &line)?;
+        sleep(Duration::from_millis(1)).await;
+        self.lines.push(line);
+        Ok(())
+    }
+
     #[action]
     async fn add_and_panic(&mut self, ctx: &Ctx<Self>, line: String) -> Result<(), KvError> {
         ctx.kv().put("line/9999", &line)?;
@@ -174,6 +183,17 @@ async fn p3_keys_and_state_are_saved_together_or_not_at_all() {
         assert_eq!(state, keys, "seed {seed}");
         assert!(acked.iter().all(|it| state.contains(it)), "seed {seed}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p3_a_turn_that_waited_saves_its_keys_too() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let registry = open(&faults).await;
+    let log = registry.get_or_create::<Log>("one");
+    log.add_slowly("slow".into()).await.unwrap();
+    let registry = open(&Arc::new(faults.restart())).await;
+    let (state, keys) = registry.get_or_create::<Log>("one").both().await.unwrap();
+    assert_eq!((state, keys), (vec!["slow".into()], vec!["slow".into()]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ mod keys;
 mod kit;
 mod kv;
 mod lifecycle;
+mod queue;
 mod receivers;
 mod requests;
 mod schedules;

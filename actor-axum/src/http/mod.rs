@@ -4,6 +4,8 @@ mod action;
 mod answer;
 mod body;
 mod inspector;
+mod posted;
+mod queue;
 mod raw;
 
 use actor_core::{
@@ -73,6 +75,11 @@ async fn endpoint(
     if let Some(path) = path.strip_prefix("/inspector/") {
         return inspector::inspect(gateway, actor, path, parts, body).await;
     }
+    if let Some(name) = path.strip_prefix("/queue/")
+        && !name.contains('/')
+    {
+        return queue::send(gateway, actor, name, parts, body).await;
+    }
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     match path {
         "/" if is_read => answer::text(format!("actor {} is here\n", actor.address())),
@@ -90,11 +97,7 @@ async fn endpoint(
         )),
         _ => {
             let encoding = encoding(&parts);
-            let error = match path.strip_prefix("/queue/") {
-                Some(name) => no_queue(name),
-                None => no_endpoint(path),
-            };
-            let error = error_response(encoding, &error, Some(&actor.specifier()));
+            let error = error_response(encoding, &no_endpoint(path), Some(&actor.specifier()));
             answer::encoded(encoding, error)
         }
     }
@@ -119,15 +122,6 @@ pub(crate) fn check_datacenter(name: &str) -> Result<(), ActorError> {
     Err(ActorError::new("datacenter", "not_found", text)
         .with_status(400)
         .public())
-}
-
-/// Sends to queues that do not exist are refused rather than dropped.
-fn no_queue(name: &str) -> ActorError {
-    ActorError::new(
-        "queue",
-        "not_defined",
-        format!("the actor has no queue `{name}`"),
-    )
 }
 
 /// Nothing of the actor's is at `path`.

@@ -1,6 +1,10 @@
 //! What a handler that borrows the state is given beside it: doors to the rooms, no logic.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -30,6 +34,8 @@ pub struct Ctx<A: ActorType> {
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(crate) scheduled: Option<Arc<ScheduledRun>>,
     pub(crate) origin: Origin,
+    /// Whether its handler holds a message of a queue that it has not completed.
+    pub(crate) holds_message: AtomicBool,
 }
 
 impl<A: ActorType> Ctx<A> {

@@ -27,10 +27,11 @@ use crate::{
     connection::{CloseFrame, Frame, Outbox},
     error::ActorError,
     id::ConnId,
-    journal::{self, Journal, TooMuchPending},
+    journal::{Journal, TooMuchPending},
     protocol::{self, Encoding},
+    queue::{Completions, Desk, Sending},
     schedule,
-    storage::{Driver, Entry, Op, ScanRange, StorageError},
+    storage::{Driver, Op},
     value::Value,
 };
 #[cfg(feature = "sqlite")]
@@ -61,6 +62,8 @@ pub(crate) struct Hub<A: ActorType> {
     pub(crate) sql: sql::Door,
     /// Absent for the many actors that have no schedules.
     schedules: Mutex<Option<Box<schedule::Table>>>,
+    /// Absent until a queue is used.
+    desk: OnceLock<Box<Desk>>,
 }
 
 /// How handlers reach the cell.
@@ -80,6 +83,8 @@ pub(crate) trait Doorbell<A>: Send + Sync {
     /// What actors' own databases share.
     #[cfg(feature = "sqlite")]
     fn sql(&self) -> &Arc<sql::Pool>;
+    /// Who waits for messages of the actor's queues to be completed.
+    fn completions(&self) -> &Completions;
 }
 
 /// A short turn that only reads.
@@ -118,6 +123,10 @@ pub(crate) enum Output<A: ActorType> {
     Spawn(Spawn),
     Save(oneshot::Sender<Result<(), ActorError>>),
     SaveWithin(Duration),
+    /// A message from outside is to go into its queue, which is read by now.
+    Send(Box<Sending>),
+    /// A message of a queue was completed.
+    Completed(u64, Value),
     Sleep,
     Destroy,
 }
@@ -156,6 +165,7 @@ impl<A: ActorType> Hub<A> {
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             background: OnceLock::new(),
+            desk: OnceLock::new(),
         }
     }
 
@@ -188,7 +198,7 @@ impl<A: ActorType> Hub<A> {
         }
     }
 
-    fn effective(&self, origin: Origin) -> Origin {
+    pub(super) fn effective(&self, origin: Origin) -> Origin {
         if self.in_turn.load(Ordering::Acquire) {
             origin
         } else {
@@ -199,6 +209,11 @@ impl<A: ActorType> Hub<A> {
     /// An exclusive turn begins or is over.
     pub(crate) fn set_in_turn(&self, runs: bool) {
         self.in_turn.store(runs, Ordering::Release);
+    }
+
+    /// The queues of this life.
+    pub(crate) fn desk(&self) -> &Desk {
+        self.desk.get_or_init(Box::default)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -226,8 +241,10 @@ impl<A: ActorType> Hub<A> {
 
     /// Takes what was emitted. Outputs of a running exclusive turn stay until it is over.
     pub(crate) fn take(&self, turn_is_over: bool) -> Vec<Output<A>> {
+        // What a running turn wrote beside the state is news when it is over, as its outputs are.
+        let wrote = !turn_is_over && self.journal().as_ref().is_some_and(|it| it.has_turn());
         let mut emissions = self.emissions();
-        let still = !turn_is_over && !emissions.turn.is_empty();
+        let still = !turn_is_over && (wrote || !emissions.turn.is_empty());
         self.emitted.store(still, Ordering::Release);
         let mut out = mem::take(&mut emissions.beside);
         if turn_is_over {
@@ -235,6 +252,9 @@ impl<A: ActorType> Hub<A> {
             drop(emissions);
             if let Some(journal) = self.journal().as_deref_mut() {
                 journal.keep_turn();
+            }
+            if let Some(desk) = self.desk.get() {
+                desk.keep_turn();
             }
         }
         out
@@ -245,6 +265,9 @@ impl<A: ActorType> Hub<A> {
         self.emissions().turn.clear();
         if let Some(journal) = self.journal().as_deref_mut() {
             journal.discard_turn();
+        }
+        if let Some(desk) = self.desk.get() {
+            desk.discard_turn();
         }
     }
 
@@ -306,56 +329,6 @@ impl<A: ActorType> Hub<A> {
             warns: self.options.warn_on_manual_transactions,
         };
         self.sql.open(self.doorbell.sql(), lease)
-    }
-
-    /// The value of one of the actor's keys, as last written.
-    pub(crate) async fn fetch(&self, key: Vec<u8>) -> Result<Option<Bytes>, StorageError> {
-        let written = self.journal().as_ref().and_then(|it| it.look_up(&key));
-        if let Some(value) = written {
-            return Ok(value);
-        }
-        let mut end = key.clone();
-        end.push(0);
-        let range = ScanRange {
-            start: key,
-            end: Some(end),
-            limit: 1,
-            reverse: false,
-        };
-        let found = self.doorbell.driver().scan(self.about.id, range).await?;
-        Ok(found.into_iter().next().map(|it| it.value))
-    }
-
-    /// A stretch of the actor's keys, as last written.
-    pub(crate) async fn scan(&self, mut range: ScanRange) -> Result<Vec<Entry>, StorageError> {
-        let wanted = range.limit;
-        let written = self.journal().as_ref().map(|it| it.within(&range));
-        let Some(mut written) = written.filter(|it| !it.is_empty()) else {
-            return self.doorbell.driver().scan(self.about.id, range).await;
-        };
-        let mut found = Vec::new();
-        loop {
-            range.limit = wanted - found.len();
-            let page = self
-                .doorbell
-                .driver()
-                .scan(self.about.id, range.clone())
-                .await?;
-            let is_last = page.len() < range.limit;
-            if let Some(last) = page.last() {
-                if range.reverse {
-                    range.end = Some(last.key.clone());
-                } else {
-                    range.start.clone_from(&last.key);
-                    range.start.push(0);
-                }
-            }
-            found.extend(journal::overlay(page, is_last, range.reverse, &mut written));
-            found.truncate(wanted);
-            if is_last || found.len() == wanted {
-                return Ok(found);
-            }
-        }
     }
 
     pub(crate) fn conns(self: &Arc<Self>, origin: Origin) -> Vec<Conn<A>> {
@@ -459,7 +432,7 @@ impl<A: ActorType> Hub<A> {
         self.schedules().as_ref()?.next_due()
     }
 
-    fn journal(&self) -> MutexGuard<'_, Option<Box<Journal>>> {
+    pub(super) fn journal(&self) -> MutexGuard<'_, Option<Box<Journal>>> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

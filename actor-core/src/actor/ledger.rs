@@ -1,12 +1,12 @@
-//! A context as the place where writes beside the state go.
+//! A context as the place where writes beside the state go, and how they are read back.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{ActorType, ctx::Ctx};
+use super::{ActorType, ctx::Ctx, hub::Hub};
 use crate::{
     config::Durability,
-    journal::{Ledger, TooMuchPending},
+    journal::{self, Ledger, TooMuchPending},
     storage::{Entry, Op, ScanRange, StorageError},
 };
 
@@ -26,5 +26,57 @@ impl<A: ActorType> Ledger for Ctx<A> {
 
     async fn scan(&self, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
         self.hub.scan(range).await
+    }
+}
+
+impl<A: ActorType> Hub<A> {
+    /// The value of one of the actor's keys, as last written.
+    async fn fetch(&self, key: Vec<u8>) -> Result<Option<Bytes>, StorageError> {
+        let written = self.journal().as_ref().and_then(|it| it.look_up(&key));
+        if let Some(value) = written {
+            return Ok(value);
+        }
+        let mut end = key.clone();
+        end.push(0);
+        let range = ScanRange {
+            start: key,
+            end: Some(end),
+            limit: 1,
+            reverse: false,
+        };
+        let found = self.doorbell.driver().scan(self.about.id, range).await?;
+        Ok(found.into_iter().next().map(|it| it.value))
+    }
+
+    /// A stretch of the actor's keys, as last written.
+    async fn scan(&self, mut range: ScanRange) -> Result<Vec<Entry>, StorageError> {
+        let wanted = range.limit;
+        let written = self.journal().as_ref().map(|it| it.within(&range));
+        let Some(mut written) = written.filter(|it| !it.is_empty()) else {
+            return self.doorbell.driver().scan(self.about.id, range).await;
+        };
+        let mut found = Vec::new();
+        loop {
+            range.limit = wanted - found.len();
+            let page = self
+                .doorbell
+                .driver()
+                .scan(self.about.id, range.clone())
+                .await?;
+            let is_last = page.len() < range.limit;
+            if let Some(last) = page.last() {
+                if range.reverse {
+                    range.end = Some(last.key.clone());
+                } else {
+                    range.start.clone_from(&last.key);
+                    range.start.push(0);
+                }
+            }
+            found.extend(journal::overlay(page, is_last, range.reverse, &mut written));
+            found.truncate(wanted);
+            if is_last || found.len() == wanted {
+                return Ok(found);
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod agenda;
 mod conn;
 mod ctx;
 mod derived;
+mod desk;
 mod event;
 mod hub;
 mod ledger;
@@ -46,6 +47,7 @@ use crate::{
     connection::{CloseFrame, Message},
     error::ActorError,
     protocol::Args,
+    queue::Queue,
     request::{Request, Response},
     value::Value,
 };
@@ -64,6 +66,8 @@ pub trait ActorType: Sized + Send + Sync + 'static {
     type ConnState: Serialize + DeserializeOwned + Send + 'static;
     /// What the actor tells its connections. [`NoEvent`] unless given.
     type Event: Event;
+    /// What its queues carry. [`NoQueue`](crate::queue::NoQueue) unless given.
+    type Queue: Queue;
 
     /// Its name on the wire.
     const NAME: &'static str;
@@ -157,7 +161,6 @@ pub trait Actor: ActorType {
     /// Brings the actor's own database up to date, in a transaction, before everything else at each
     /// start.
     #[cfg(feature = "sqlite")]
-    #[expect(clippy::must_use_candidate, reason = "its future is")]
     fn migrate(
         ctx: &Ctx<Self>,
         tx: &crate::sql::Transaction,

@@ -3,6 +3,7 @@
 //! the lifecycle to say.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     fmt,
     pin::Pin,
@@ -244,13 +245,22 @@ impl<A: ActorType> Ctx<A> {
     fn task(&self) -> TaskCtx<A> {
         TaskCtx {
             ctx: Self {
-                hub: Arc::clone(&self.hub),
                 caller: self.caller.clone(),
                 request: self.request.clone(),
                 scheduled: self.scheduled.clone(),
-                origin: Origin::Beside,
+                ..Self::of_life(&self.hub, Origin::Beside)
             },
         }
+    }
+
+    /// Lets the actor sleep until what it gives back is dropped, if this is the handler that may.
+    pub(super) fn parked(&self) -> Option<Box<dyn Any + Send>> {
+        if self.origin != Origin::Run {
+            return None;
+        }
+        self.hub.background().park();
+        self.hub.recount();
+        Some(Box::new(Parked(Arc::clone(&self.hub) as Arc<dyn Life>)))
     }
 
     fn spawn(
@@ -275,11 +285,7 @@ impl<A: ActorType> TaskCtx<A> {
     ///
     /// As cancel safe as `future`.
     pub async fn park<T>(&self, future: impl Future<Output = T> + Send) -> Option<T> {
-        let _parked = (self.ctx.origin == Origin::Run).then(|| {
-            self.ctx.hub.background().park();
-            self.ctx.hub.recount();
-            Parked(Arc::clone(&self.ctx.hub) as Arc<dyn Life>)
-        });
+        let _parked = self.ctx.parked();
         self.stopping().run_until_cancelled(future).await
     }
 }
@@ -306,7 +312,7 @@ impl<A: ActorType> Hub<A> {
     }
 
     /// As [`hold`](Self::hold), unless there is too much already (P6).
-    fn hold_bounded(self: &Arc<Self>, kind: WorkKind) -> Result<WorkGuard, ActorError> {
+    pub(crate) fn hold_bounded(self: &Arc<Self>, kind: WorkKind) -> Result<WorkGuard, ActorError> {
         let limit = self.options.mailbox;
         if self.is_closed() {
             return Err(ActorError::new(
@@ -335,10 +341,15 @@ impl<A: ActorType> Hub<A> {
         }
     }
 
+    /// Whether this life stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
     fn stop_signal(&self) -> CancellationToken {
         let background = self.background();
         // Made just now, it may have missed the moment.
-        if self.stopping.load(Ordering::SeqCst) {
+        if self.is_stopping() {
             background.stop.cancel();
         }
         background.stop.child_token()

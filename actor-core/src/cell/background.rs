@@ -30,13 +30,7 @@ impl<A: Actor> Cell<A> {
             return;
         };
         let ctx = TaskCtx {
-            ctx: Ctx {
-                hub: Arc::clone(&self.hub),
-                caller: None,
-                request: None,
-                scheduled: None,
-                origin: Origin::Run,
-            },
+            ctx: Ctx::of_life(&self.hub, Origin::Run),
         };
         self.spawn_background(Spawn {
             name: "run",

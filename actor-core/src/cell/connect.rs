@@ -98,6 +98,11 @@ impl<A: Actor> Cell<A> {
                     self.client_left(inner.id, None);
                 }
             }
+            OpenDone::Send(sending) => {
+                self.machine.work.begin(WorkKind::HttpCall);
+                self.take_in(sending);
+                self.http_done(inner);
+            }
             OpenDone::Call(call) => {
                 self.machine.work.begin(WorkKind::HttpCall);
                 match call {

@@ -12,6 +12,7 @@ use crate::{
     error::{ActorError, CallError},
     id::ConnId,
     lifecycle::Stop,
+    queue::Sending,
     schedule::ScheduledRun,
 };
 
@@ -99,14 +100,13 @@ impl<A: Actor> Job<A> {
 
     pub(super) fn ctx(&self, hub: &Arc<Hub<A>>, origin: Origin) -> Ctx<A> {
         Ctx {
-            hub: Arc::clone(hub),
             caller: self.caller.clone(),
             request: self.request.clone(),
             scheduled: match &self.then {
                 Then::Scheduled(run, _) => Some(Arc::clone(run)),
                 _ => None,
             },
-            origin,
+            ..Ctx::of_life(hub, origin)
         }
     }
 
@@ -149,6 +149,8 @@ pub(crate) enum OpenDone<A: Actor> {
     Call(Result<A::Call, (WireReply, ActorError)>),
     /// The raw request that it is runs.
     Request(A::Call),
+    /// The message it was opened for goes into its queue.
+    Send(Sending),
 }
 
 impl<A: Actor> OpenDone<A> {
@@ -158,6 +160,7 @@ impl<A: Actor> OpenDone<A> {
                 // The client may have gone already.
                 let _ = to.send(Err(error.clone()));
             }
+            Self::Send(sending) => sending.refuse(error),
             Self::Call(Ok(mut call)) | Self::Request(mut call) => {
                 let reply = A::reply(&mut call);
                 reply.fail(error.clone());

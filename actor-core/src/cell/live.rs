@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
+    sync::oneshot,
     task::{JoinSet, unconstrained},
     time::{Instant, Sleep, sleep_until},
 };
@@ -25,6 +26,7 @@ use crate::{
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
     schedule::Fire,
+    value::Value,
 };
 
 /// One life of an actor.
@@ -106,7 +108,11 @@ pub(super) enum Held<A: Actor> {
     Message(Arc<Outbox>, Frame),
     Close(Listener<A>, CloseFrame),
     /// A connection is open, or a save done: somebody waits to hear it.
-    Done(tokio::sync::oneshot::Sender<Result<(), ActorError>>),
+    Done(oneshot::Sender<Result<(), ActorError>>),
+    /// A message from outside is in its queue.
+    Sent(oneshot::Sender<Result<u64, ActorError>>, u64),
+    /// A message of a queue is completed.
+    Completed(u64, Value),
     /// A scheduled run that storage is to know of first.
     Run(Fire),
 }
@@ -343,6 +349,7 @@ impl<A: Actor> Cell<A> {
         match msg {
             Msg::Call(call, conn) => return self.take_call(call, conn),
             Msg::Http(call) => self.open(Box::new(call.opening)),
+            Msg::Send(sending) => self.take_in(*sending),
             Msg::Open(opening) => self.open(opening),
             Msg::Frame(incoming) => return self.take_frame(*incoming),
             Msg::Close(id, how) => self.client_left(id, how),

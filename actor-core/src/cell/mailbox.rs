@@ -16,6 +16,7 @@ use crate::{
     connection::{CloseFrame, Message},
     id::{ConnId, MessageIndex},
     lifecycle::Stop,
+    queue::Sending,
 };
 
 /// One message to an actor.
@@ -24,6 +25,8 @@ pub(crate) enum Msg<A: Actor> {
     Call(A::Call, Option<ConnId>),
     /// A call by a single HTTP request.
     Http(Box<HttpCall<A>>),
+    /// A message for one of the actor's queues, from inside the process.
+    Send(Box<Sending>),
     /// A client wants to connect.
     Open(Box<Opening<A>>),
     /// A message over a raw socket.

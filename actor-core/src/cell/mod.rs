@@ -9,6 +9,7 @@
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
 //! - [`guard`]: the only place where user code may panic or time out.
+//! - [`send`]: messages of others on their way into the actor's queues.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`mod@schedule`] runs what is due. [`alarms`] tells the registry when a sleeping actor is.
 //! - [`visit`]: looks from outside.
@@ -30,6 +31,7 @@ mod queue;
 mod raw;
 mod request;
 mod schedule;
+mod send;
 mod side;
 mod slot;
 mod startup;
@@ -48,5 +50,5 @@ pub(crate) use self::{
     request::Asked,
     slot::{Slot, gone, stopping},
     visit::{Visit, brought},
-    wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall},
+    wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall, WireSend},
 };

@@ -186,6 +186,8 @@ impl<A: Actor> Cell<A> {
                 Output::Save(to) => self.hold(self.saving.version(), Held::Done(to)),
                 Output::SaveWithin(max) => self.saving.want_by(Instant::now() + max),
                 Output::Spawn(it) => self.spawn_background(it),
+                Output::Send(it) => self.take_in(*it),
+                Output::Completed(id, response) => self.hold(tag, Held::Completed(id, response)),
                 Output::Sleep => self.ask(Stop::Sleep),
                 Output::Destroy => self.ask(Stop::Destroy),
             }
@@ -232,6 +234,11 @@ impl<A: Actor> Cell<A> {
             Held::Message(outbox, frame) => outbox.push_frame(frame),
             Held::Close(listener, frame) => listener.close(frame),
             Held::Run(fire) => self.begin_run(fire),
+            Held::Completed(id, response) => self.slot.completions.complete(id, response),
+            Held::Sent(to, id) => {
+                // The sender may have gone.
+                let _ = to.send(Ok(id));
+            }
             Held::Done(to) => {
                 // Who asked may have gone.
                 let _ = to.send(Ok(()));

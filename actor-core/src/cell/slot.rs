@@ -22,6 +22,7 @@ use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
+    queue::Completions,
     storage::Driver,
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Slot<A: Actor> {
     left: Mutex<Option<Box<Left>>>,
     /// What an actor that stores nothing is created from, each time it wakes.
     input: Option<Bytes>,
+    /// Who waits for messages of the queues to be completed.
+    pub(super) completions: Completions,
     room: Notify,
 }
 
@@ -74,6 +77,7 @@ impl<A: Actor> Slot<A> {
             parked: Mutex::default(),
             left: Mutex::default(),
             input,
+            completions: Completions::default(),
             room: Notify::new(),
             crowded: AtomicBool::new(false),
         }
@@ -84,6 +88,7 @@ impl<A: Actor> Slot<A> {
         let is_free = match &msg {
             Msg::Call(call, _) => A::HANDLERS[A::handler(call)].receiver == Receiver::Free,
             Msg::Http(_)
+            | Msg::Send(_)
             | Msg::Open(_)
             | Msg::Frame(_)
             | Msg::Close(..)
@@ -264,6 +269,10 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
 
     fn driver(&self) -> &Arc<dyn Driver> {
         &self.host.driver
+    }
+
+    fn completions(&self) -> &Completions {
+        &self.completions
     }
 }
 

@@ -381,13 +381,7 @@ async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failur
 }
 
 fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
-    Ctx {
-        hub: Arc::clone(hub),
-        caller: None,
-        request: None,
-        scheduled: None,
-        origin: Origin::Turn,
-    }
+    Ctx::of_life(hub, Origin::Turn)
 }
 
 /// Names the hook in whatever went wrong (P5).
@@ -411,6 +405,7 @@ pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
             reply.release();
         }
         Msg::Http(call) => call.opening.done.refuse(error),
+        Msg::Send(sending) => sending.refuse(error),
         Msg::Open(opening) => opening.done.refuse(error),
         Msg::Visit(visit) => visit.refuse(error),
         Msg::Frame(_) | Msg::Close(..) | Msg::Subscribe(..) => {}

@@ -176,6 +176,7 @@ impl<A: Actor> Cell<A> {
             self.slot.host.alarms.asleep(at);
         }
         if why == Stop::Destroy {
+            self.slot.completions.forget_all();
             self.slot.strike();
             // The replies of the last turns saw state that is gone as it was asked to be.
             self.release_held();
@@ -287,10 +288,15 @@ impl<A: Actor> Cell<A> {
                     // The client may have gone.
                     let _ = to.send(Err(error.clone()));
                 }
+                Held::Sent(to, _) => {
+                    // The sender may have gone.
+                    let _ = to.send(Err(error.clone()));
+                }
                 // Its connection is off the list already, so its socket has to go too.
                 Held::Close(listener, frame) => listener.close(frame),
-                // A run that did not begin comes again in the next life, if it was not given up.
-                Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
+                // A run that did not begin comes again in the next life, if it was not given up, and
+                // a message is there again, to be completed by it.
+                Held::Completed(..) | Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
             }
         }
     }
@@ -304,6 +310,10 @@ impl<A: Actor> Cell<A> {
                 Held::Done(to) => {
                     let _ = to.send(Ok(()));
                 }
+                Held::Sent(to, id) => {
+                    let _ = to.send(Ok(id));
+                }
+                Held::Completed(id, response) => self.slot.completions.complete(id, response),
                 Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
             }
         }

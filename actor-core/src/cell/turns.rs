@@ -245,7 +245,12 @@ fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
     let receiver = match msg {
         Msg::Call(call, _) => Some(A::HANDLERS[A::handler(call)].receiver),
         Msg::Frame(_) => raw::receiver_of_messages::<A>(),
-        Msg::Http(_) | Msg::Open(_) | Msg::Close(..) | Msg::Subscribe(..) | Msg::Visit(_) => None,
+        Msg::Http(_)
+        | Msg::Send(_)
+        | Msg::Open(_)
+        | Msg::Close(..)
+        | Msg::Subscribe(..)
+        | Msg::Visit(_) => None,
     };
     receiver == Some(Receiver::Shared)
 }

@@ -19,10 +19,11 @@ use crate::{
     },
     config::ActorOptions,
     connection::{CloseFrame, Message, Outbox},
-    error::ActorError,
+    error::{ActorError, IntoActorError as _},
     id::{ConnId, MessageIndex},
     lifecycle::Stop,
     protocol::{Args, Encoding, ToServer},
+    queue::{self, Queue as _, QueueError, QueueSpec, SendOptions, Sending, Sent},
     request::Request,
     value::Value,
 };
@@ -38,6 +39,8 @@ pub(crate) trait AnySlot: Send + Sync {
 
     /// Hands over a raw HTTP request.
     fn request(self: Arc<Self>, params: Value, request: Request) -> Result<Underway, ActorError>;
+    /// Sends a message to a queue by a single HTTP request. `None` when there is no such queue.
+    fn send_message(self: Arc<Self>, send: WireSend) -> Result<Option<Sent>, ActorError>;
 
     /// Opens a connection for a socket.
     fn open(
@@ -96,6 +99,16 @@ pub(crate) struct WireCall {
     pub(crate) action: String,
     pub(crate) args: Result<Args, ActorError>,
     pub(crate) encoding: Encoding,
+    pub(crate) params: Value,
+    pub(crate) request: Option<Arc<http::request::Parts>>,
+}
+
+/// A message sent to a queue by a client's HTTP request.
+#[derive(Debug)]
+pub(crate) struct WireSend {
+    pub(crate) queue: String,
+    pub(crate) body: Value,
+    pub(crate) waits: bool,
     pub(crate) params: Value,
     pub(crate) request: Option<Arc<http::request::Parts>>,
 }
@@ -172,6 +185,26 @@ impl<A: Actor> AnySlot for Slot<A> {
         let asked = Asked::<A>::new(id, decode_params::<A>(params)?, request)?;
         self.send(asked.msg).map_err(|it| self.refusal(&it))?;
         Ok(asked.underway)
+    }
+
+    fn send_message(self: Arc<Self>, send: WireSend) -> Result<Option<Sent>, ActorError> {
+        let Ok(queue) = queue::find(A::Queue::QUEUES, &send.queue) else {
+            return Ok(None);
+        };
+        let params = decode_params::<A>(send.params)?;
+        let body = checked_body::<A>(queue, send.body)?;
+        let (sending, sent) = Sending::new(queue, body, SendOptions::new(), send.waits);
+        let opening = Opening {
+            id: ConnId::new(&*self.host.entropy),
+            params,
+            transport: Transport::Http,
+            listener: Listener::Nobody,
+            request: send.request,
+            done: OpenDone::Send(sending),
+        };
+        self.send(Msg::Http(Box::new(HttpCall { opening })))
+            .map_err(|it| self.refusal(&it))?;
+        Ok(Some(sent))
     }
 
     fn open(
@@ -312,6 +345,18 @@ fn answer_with(reply: Option<WireReply>, error: &ActorError) {
         reply.fail(error.clone());
         reply.release();
     }
+}
+
+/// A client's message, which has to be one for its queue: nobody could receive it otherwise.
+fn checked_body<A: Actor>(queue: &QueueSpec, body: Value) -> Result<Value, ActorError> {
+    A::Queue::decode(queue.name, body.clone()).map_err(|error| {
+        let error = QueueError::Invalid {
+            queue: queue.name.to_owned(),
+            source: error.into(),
+        };
+        error.to_actor_error()
+    })?;
+    Ok(body)
 }
 
 fn decode_params<A: Actor>(params: Value) -> Result<A::Params, ActorError> {

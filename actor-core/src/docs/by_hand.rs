@@ -8,6 +8,7 @@ use actor_core::{
     },
     gateway::Handled,
     protocol::Args,
+    queue::NoQueue,
     value::ValueError,
 };
 
@@ -43,6 +44,7 @@ impl ActorType for Counter {
     type Params = Value;
     type ConnState = ();
     type Event = CounterEvent;
+    type Queue = NoQueue;
 
     const NAME: &'static str = "counter";
     const VERSION: u32 = 1;

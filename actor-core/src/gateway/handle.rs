@@ -255,7 +255,7 @@ impl<A: Actor> ActorHandle<A> {
     }
 
     /// A key whose actor was destroyed may have a new one by now. Answers with the slot that took it.
-    async fn send_again(&self, refused: Refused<A>) -> Result<Arc<Slot<A>>, ActorError> {
+    pub(super) async fn send_again(&self, refused: Refused<A>) -> Result<Arc<Slot<A>>, ActorError> {
         let slot = self.slot().await?;
         match refused {
             Refused::Gone(msg) if self.caller.is_none() && !self.registry.is_shutting_down() => {

@@ -4,6 +4,7 @@
 mod actors;
 mod handle;
 mod local;
+mod queue;
 mod socket;
 mod websocket;
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 pub use self::{
     handle::{ActorHandle, Handled},
     local::Connection,
+    queue::QueueRequest,
     socket::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
     websocket::WebSocket,
 };
@@ -120,7 +122,7 @@ pub struct ActionRequest {
     pub request: Option<http::request::Parts>,
 }
 
-/// What an action's client is answered.
+/// What the client of an action or a queue is answered.
 #[derive(Clone, Debug)]
 pub struct ActionResponse {
     /// The HTTP status.

@@ -61,6 +61,51 @@ pub(crate) fn kv(key: &[u8]) -> Vec<u8> {
     [KV, key].concat()
 }
 
+/// What stands before everything of the queues.
+pub(crate) const QUEUE: &[u8] = &[3];
+const QUEUE_NEXT: &[u8] = &[3, 0];
+const QUEUE_MESSAGE: &[u8] = &[3, 1];
+const QUEUE_ATTEMPTS: &[u8] = &[3, 2];
+
+/// The id of the next message of the queues.
+pub(crate) fn queue_next() -> Vec<u8> {
+    QUEUE_NEXT.to_vec()
+}
+
+/// A message of a queue.
+pub(crate) fn queue_message(id: u64) -> Vec<u8> {
+    [QUEUE_MESSAGE, &id.to_be_bytes()].concat()
+}
+
+/// How often a message was tried. Apart from the message, which need not be written again.
+pub(crate) fn queue_attempts(id: u64) -> Vec<u8> {
+    [QUEUE_ATTEMPTS, &id.to_be_bytes()].concat()
+}
+
+/// What a key found under [`QUEUE`] names.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum QueueKey {
+    Next,
+    Message(u64),
+    Attempts(u64),
+    /// Written by a version we do not know.
+    Unknown,
+}
+
+/// Reads a key of the queues back.
+pub(crate) fn read_queue(key: &[u8]) -> QueueKey {
+    let id = |prefix: &[u8]| {
+        let id = key.strip_prefix(prefix)?.try_into().ok()?;
+        Some(u64::from_be_bytes(id))
+    };
+    if key == QUEUE_NEXT {
+        return QueueKey::Next;
+    }
+    let message = id(QUEUE_MESSAGE).map(QueueKey::Message);
+    let attempts = || id(QUEUE_ATTEMPTS).map(QueueKey::Attempts);
+    message.or_else(attempts).unwrap_or(QueueKey::Unknown)
+}
+
 /// The first key after all that begin with `prefix`, `None` when there is none.
 pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|it| *it != u8::MAX)?;
@@ -114,6 +159,11 @@ mod tests {
         assert!(!schedule_run(Some(schedule_id), 1).starts_with(WAKE));
         assert!(state().starts_with(WAKE) && connection(id).starts_with(WAKE));
         assert!(!kv(b"any").starts_with(WAKE));
+        assert_eq!(read_queue(&queue_next()), QueueKey::Next);
+        assert_eq!(read_queue(&queue_message(7)), QueueKey::Message(7));
+        assert_eq!(read_queue(&queue_attempts(7)), QueueKey::Attempts(7));
+        assert_eq!(read_queue(&kv(b"any")), QueueKey::Unknown);
+        assert!(queue_message(7).starts_with(QUEUE) && queue_message(7) < queue_message(256));
     }
 
     #[test]

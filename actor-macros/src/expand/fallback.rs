@@ -5,8 +5,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Error;
 
-use super::{client, schedule, sealed, state};
-use crate::model::{ActionErrors, Events, Handlers, State};
+use super::{client, queue, schedule, sealed, state};
+use crate::model::{ActionErrors, Events, Handlers, Queues, State};
 
 pub(crate) fn broken_state(model: &State, error: &Error) -> TokenStream {
     let (item, error) = (&model.item, error.to_compile_error());
@@ -98,6 +98,39 @@ pub(crate) fn broken_events(model: &Events, error: &Error) -> TokenStream {
         },
     );
     quote! { #block #error }
+}
+
+pub(crate) fn broken_queues(model: &Queues, error: &Error) -> TokenStream {
+    let (ident, error) = (&model.ident, error.to_compile_error());
+    if model.is_generic || model.queues.is_empty() {
+        return error;
+    }
+    let received = queue::received(model);
+    let message = queue::message_type(model);
+    let block = sealed(
+        &[],
+        &quote! {
+            #[automatically_derived]
+            impl __p::Queue for #ident {
+                type Message<'__a> = #message<'__a>;
+                const QUEUES: &'static [__p::QueueSpec] = &[];
+                fn name(&self) -> &__p::str { __p::unreachable!() }
+                fn body(&self) -> __p::Result<__p::Value, __p::ValueError> { __p::unreachable!() }
+                fn decode(
+                    _: &__p::str,
+                    _: __p::Value,
+                ) -> __p::Result<Self, __p::ValueError> {
+                    __p::unreachable!()
+                }
+                fn received(
+                    _: __p::QueueMessage<'_, __p::Value, __p::Value>,
+                ) -> __p::Result<#message<'_>, __p::ValueError> {
+                    __p::unreachable!()
+                }
+            }
+        },
+    );
+    quote! { #received #block #error }
 }
 
 pub(crate) fn broken_action_errors(model: &ActionErrors, error: &Error) -> TokenStream {

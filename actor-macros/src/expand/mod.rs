@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod event;
 mod fallback;
+mod queue;
 mod run;
 mod schedule;
 mod state;
@@ -18,7 +19,8 @@ use syn::Attribute;
 pub(crate) use self::{
     error::action_errors,
     event::events,
-    fallback::{broken_action_errors, broken_events, broken_handlers, broken_state},
+    fallback::{broken_action_errors, broken_events, broken_handlers, broken_queues, broken_state},
+    queue::queues,
     state::state,
 };
 use crate::model::{Durability, Handlers};

@@ -121,6 +121,7 @@ pub(super) fn head(model: &State) -> TokenStream {
     let params = given(&model.params, quote!(__p::Value));
     let conn = given(&model.conn, quote!(()));
     let event = given(&model.event, quote!(__p::NoEvent));
+    let queue = given(&model.queue, quote!(__p::NoQueue));
     let name = match &model.name {
         Some(name) => name.to_token_stream(),
         None => Case::Camel.apply(&model.item.ident).to_token_stream(),
@@ -143,6 +144,7 @@ pub(super) fn head(model: &State) -> TokenStream {
         type Params = #params;
         type ConnState = #conn;
         type Event = #event;
+        type Queue = #queue;
         const NAME: &'static __p::str = #name;
         const VERSION: __p::u32 = #version;
         #rename_all

@@ -152,6 +152,26 @@ fn events() {
 }
 
 #[test]
+fn queues() {
+    let item = quote! {
+        pub(crate) enum Jobs {
+            /// Letters to send.
+            #[queue(max_attempts = 3, dead_letter = Lost)]
+            Mail(Letter),
+            Lost(Letter),
+            #[queue(reply = Vec<u64>, ttl = "1m")]
+            Resize(Image),
+            #[queue(name = "tidy")]
+            TidyUp,
+        }
+    };
+    check(
+        crate::queue_tokens(item),
+        expect_file!["../snapshots/queue.rs"],
+    );
+}
+
+#[test]
 fn action_errors() {
     let item = quote! {
         enum RoomError {

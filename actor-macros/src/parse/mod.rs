@@ -5,12 +5,15 @@ mod error;
 mod event;
 mod handlers;
 mod method;
+mod queue;
 mod state;
 
 use proc_macro2::TokenStream;
 use syn::{Attribute, Meta, Token, Type, parse::Parser as _, punctuated::Punctuated};
 
-pub(crate) use self::{error::action_errors, event::events, handlers::handlers, state::state};
+pub(crate) use self::{
+    error::action_errors, event::events, handlers::handlers, queue::queues, state::state,
+};
 use crate::errors::Errors;
 
 /// Takes the attributes called `name` out of `attrs`.

@@ -15,6 +15,7 @@ const OPTIONS: &[&str] = &[
     "params",
     "conn",
     "event",
+    "queue",
     "name",
     "rename_all",
     "version",
@@ -38,6 +39,8 @@ const OPTIONS: &[&str] = &[
     "max_connections",
     "max_schedules",
     "warn_on_manual_transactions",
+    "max_queue_size",
+    "max_queue_message_size",
     "max_message",
     "hibernate_websockets",
 ];
@@ -62,6 +65,8 @@ const COUNTS: &[&str] = &[
     "max_outgoing",
     "max_connections",
     "max_schedules",
+    "max_queue_size",
+    "max_queue_message_size",
     "max_message",
 ];
 
@@ -80,6 +85,7 @@ pub(crate) fn state(errors: &mut Errors, args: TokenStream, mut item: ItemStruct
         params: options.ty(errors, "params"),
         conn: options.ty(errors, "conn"),
         event: options.ty(errors, "event"),
+        queue: options.ty(errors, "queue"),
         name: options.name(errors, "name"),
         rename_all: options.case(errors, "rename_all"),
         version: options.count(errors, "version"),

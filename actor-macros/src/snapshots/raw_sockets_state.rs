@@ -30,6 +30,7 @@ const _: () = {
         type Params = __p::Value;
         type ConnState = ();
         type Event = __p::NoEvent;
+        type Queue = __p::NoQueue;
         const NAME: &'static __p::str = "echo";
         const VERSION: __p::u32 = 1;
         fn options() -> __p::ActorOptions {
@@ -53,6 +54,10 @@ const _: () = {
                 __Read,
             >(__found, __known, __bytes, __p::Option::None);
             __read.map(|__it| __it.0)
+        }
+        fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
+            let mut __new = __p::read_state::<__Read>(__stored)?.0;
+            __p::Result::Ok(())
         }
     }
     #[automatically_derived]

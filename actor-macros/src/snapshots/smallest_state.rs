@@ -30,6 +30,7 @@ const _: () = {
         type Params = __p::Value;
         type ConnState = ();
         type Event = __p::NoEvent;
+        type Queue = __p::NoQueue;
         const NAME: &'static __p::str = "ping";
         const VERSION: __p::u32 = 1;
         fn encode(

@@ -48,6 +48,7 @@ const _: () = {
         type Params = __p::Value;
         type ConnState = Member;
         type Event = RoomEvent;
+        type Queue = __p::NoQueue;
         const NAME: &'static __p::str = "room";
         const VERSION: __p::u32 = 2;
         const RENAME_ALL: __p::RenameAll = __p::RenameAll::SnakeCase;

@@ -1,0 +1,32 @@
+//! `POST /queue/{name}`.
+
+use actor_core::gateway::{ActorRef, Gateway, QueueRequest, error_response};
+use axum::{body::Body, response::Response};
+use http::request::Parts;
+
+use super::{answer, encoding, posted};
+
+/// Sends to the queue whose name, as it was sent, is `name`.
+pub(super) async fn send(
+    gateway: &Gateway,
+    actor: &ActorRef,
+    name: &str,
+    parts: Parts,
+    body: Body,
+) -> Response {
+    let encoding = encoding(&parts);
+    let response = match posted::read(actor, name, parts, body).await {
+        Ok(it) => {
+            let request = QueueRequest {
+                name: it.name,
+                encoding: it.encoding,
+                body: it.body,
+                params: it.params,
+                request: Some(it.parts),
+            };
+            gateway.queue_send(actor, request).await
+        }
+        Err(error) => error_response(encoding, &error, Some(&actor.specifier())),
+    };
+    answer::encoded(encoding, response)
+}
