@@ -13,7 +13,7 @@ use crate::{
     report::{Report, Target, Unit},
 };
 
-const CALLERS: usize = 64;
+const CALLERS: u32 = 64;
 
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
@@ -55,13 +55,15 @@ async fn turns<A>(
     label: &'static str,
     registry: &Registry,
     actors: u32,
-    callers: usize,
+    callers: u32,
 ) -> Result<Side<'static>>
 where
     A: Handled<Handle: Adder>,
 {
     let actors = started::<A>(registry, actors).await?;
-    Ok(Side::new(label, move || adding(actors.clone(), callers)))
+    Ok(Side::new(label, move || {
+        adding(actors.clone(), callers as usize)
+    }))
 }
 
 async fn one_turn(registry: &Registry) -> Result<Side<'static>> {
@@ -86,10 +88,12 @@ where
     Ok(handles)
 }
 
+/// The same rows in groups of the same size: so many callers, each waiting for an answer, can never
+/// have more than one row each in a commit.
 fn grouped(raw: Rc<RefCell<Raw>>) -> Side<'static> {
-    Side::new("sqlite, 100 a commit", move || {
+    Side::new("sqlite, 64 a commit", move || {
         let raw = raw.clone();
-        async move { raw.borrow_mut().rows_per_second(100) }
+        async move { raw.borrow_mut().rows_per_second(CALLERS) }
     })
 }
 

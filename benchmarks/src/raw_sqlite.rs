@@ -45,7 +45,8 @@ impl Raw {
         })
     }
 
-    /// Rows per second, so many in one commit.
+    /// Rows per second, so many in one commit: those of actors as far apart as those of as many callers,
+    /// each of whom goes through all actors from a place of its own.
     pub(crate) fn rows_per_second(&mut self, in_one: u32) -> Result<f64> {
         let mut value = vec![0; SMALL];
         let start = Instant::now();
@@ -102,10 +103,11 @@ impl Raw {
         self.put_next(1, value)
     }
 
-    /// One commit of the next so many rows holding `value`.
+    /// One commit of so many rows holding `value`, spread over all there are.
     fn put_next(&mut self, rows: u32, value: &mut [u8]) -> Result<()> {
         let transaction = self.connection.transaction()?;
-        for _ in 0..rows {
+        for row in 0..rows {
+            let actor = (self.next + row * ACTORS / rows) % ACTORS;
             // SQLite writes nothing, and syncs nothing, when a row stays as it was.
             self.writes += 1;
             value[..8].copy_from_slice(&self.writes.to_be_bytes());
@@ -114,9 +116,9 @@ impl Raw {
                     "insert into entries values (?, ?, ?)
                      on conflict do update set value = excluded.value",
                 )?
-                .execute(params![self.next, KEY, &*value])?;
-            self.next = (self.next + 1) % ACTORS;
+                .execute(params![actor, KEY, &*value])?;
         }
+        self.next = (self.next + 1) % ACTORS;
         Ok(transaction.commit()?)
     }
 }

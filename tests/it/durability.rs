@@ -258,6 +258,6 @@ async fn many_turns_share_a_commit() {
     assert_eq!(
         faults.writes() - before,
         2,
-        "the first turn's, then one for all the others"
+        "the first turns', then one for all the others"
     );
 }

@@ -55,7 +55,14 @@ pub(super) struct Saving {
     removing: Vec<ConnId>,
     /// Whether this life has committed anything.
     has_committed: bool,
+    /// How often a commit that was due has waited for the turns behind it, and since when.
+    gathered: u32,
+    gathers_since: Instant,
 }
+
+/// How often a commit that is due may wait for turns that are about to run, and how long.
+const GATHER: u32 = 256;
+const GATHER_FOR: Duration = Duration::from_micros(200);
 
 impl Saving {
     pub(super) fn new(
@@ -78,6 +85,8 @@ impl Saving {
             size: 0,
             removing: Vec::new(),
             has_committed: false,
+            gathered: 0,
+            gathers_since: now,
         }
     }
 
@@ -149,6 +158,18 @@ impl Saving {
         self.wanted == Wanted::Now && self.in_flight.is_none()
     }
 
+    /// Whether a commit that is due shall wait for a turn that is about to run, so that both need only
+    /// one. Many short turns may join, but none that takes as long as a commit.
+    pub(super) fn gathers(&mut self) -> bool {
+        if self.gathered == 0 {
+            self.gathers_since = Instant::now();
+        }
+        self.gathered += 1;
+        // The clock is not read each time, for that takes as long as a short turn.
+        self.gathered < GATHER
+            && (!self.gathered.is_multiple_of(8) || self.gathers_since.elapsed() < GATHER_FOR)
+    }
+
     pub(super) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -211,6 +232,7 @@ impl Saving {
         self.snapshotted = self.version;
         self.state_changed = false;
         self.wanted = Wanted::No;
+        self.gathered = 0;
         Ok(batch)
     }
 

@@ -197,7 +197,7 @@ impl<A: Actor> Cell<A> {
 
     pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
         self.poll_side(cx);
-        if self.broken.is_some() || (self.stores && self.saving.is_due()) {
+        if self.broken.is_some() || self.must_save() {
             return Poll::Ready(Step::Look);
         }
         if self.poll_grace(cx).is_ready() {
@@ -217,6 +217,14 @@ impl<A: Actor> Cell<A> {
             return Poll::Ready(job.map_or(Step::Look, Step::Run));
         }
         self.poll_mailbox(cx)
+    }
+
+    /// Whether a snapshot is to be taken before anything else. While messages wait that can begin, it
+    /// is put off for a moment.
+    pub(super) fn must_save(&mut self) -> bool {
+        self.stores
+            && self.saving.is_due()
+            && (self.batch.is_empty() || !self.may_begin() || !self.saving.gathers())
     }
 
     /// Whether another message may begin: while storage hangs, what waits for it is bounded (P6).

@@ -123,7 +123,7 @@ impl<A: Actor> Life<A> {
         }
         if self.cell.stores {
             self.cell.saving.look_at_clock();
-            if self.cell.saving.is_due() {
+            if self.cell.must_save() {
                 self.cell.save(&self.state);
             }
         }

@@ -17,6 +17,7 @@ use actor_core::{
     },
 };
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 mod damage;
@@ -52,6 +53,73 @@ async fn sqlite_conforms_without_groups() {
             .unwrap()
     })
     .await;
+}
+
+/// Whatever the disk, those who ask write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_conforms_where_all_commits_are_quick() {
+    let dir = Dir::new();
+    let next = std::cell::Cell::new(0);
+    conformance::check(async || {
+        next.set(next.get() + 1);
+        Sqlite::options()
+            .inline_writes(Duration::MAX)
+            .open(dir.path(&format!("{}.db", next.get())))
+            .unwrap()
+    })
+    .await;
+}
+
+/// Whatever the disk, a thread writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_conforms_where_no_commit_is_quick() {
+    let dir = Dir::new();
+    let next = std::cell::Cell::new(0);
+    conformance::check(async || {
+        next.set(next.get() + 1);
+        Sqlite::options()
+            .inline_writes(Duration::ZERO)
+            .open(dir.path(&format!("{}.db", next.get())))
+            .unwrap()
+    })
+    .await;
+}
+
+/// A write is done though its asker left, and one that has to wait for another program waits on the
+/// thread and not on the runtime's.
+#[tokio::test]
+async fn sqlite_writes_what_was_left_or_must_wait() {
+    let dir = Dir::new();
+    let path = dir.path("actors.db");
+    let driver = Sqlite::options()
+        .inline_writes(Duration::MAX)
+        .open(&path)
+        .unwrap();
+    driver.create(actor(1)).await.unwrap();
+    let _ = driver.commit(put(1, "a", "1")).await.unwrap();
+
+    assert!(driver.commit(put(1, "b", "2")).now_or_never().is_none());
+    let written = async {
+        while keys(&driver, 1).await != ["a", "b"] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), written)
+        .await
+        .unwrap();
+
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut waits = Box::pin(driver.commit(put(1, "c", "3")));
+    for _ in 0..10 {
+        // Would hang here, for it is the only thread that could let go.
+        assert!((&mut waits).now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    other.execute_batch("COMMIT").unwrap();
+    let _ = waits.await.unwrap();
+    assert_eq!(keys(&driver, 1).await, ["a", "b", "c"]);
+    driver.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

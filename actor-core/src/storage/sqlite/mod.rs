@@ -1,5 +1,6 @@
 //! The driver that keeps everything in one SQLite file: opening it, its options, its calls.
 
+mod desk;
 mod error;
 mod lock;
 mod options;
@@ -13,20 +14,24 @@ mod worker;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, mpsc::SyncSender},
     thread::JoinHandle,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::yield_now,
+};
 
-pub use self::{error::OpenError, options::SqliteOptions};
 use self::{
+    desk::{Desk, INLINE_BYTES, ring},
     reader::{Inline, Read},
     worker::{Command, Job, Reply},
 };
+pub use self::{error::OpenError, options::SqliteOptions};
 use super::{
     ActorRecord, Alarm, Batch, Committed, Creation, Databases, Driver, Entry, Loaded, NewActor,
     ScanRange, StorageError,
@@ -35,8 +40,9 @@ use crate::{clock::Timestamp, id::ActorId, key::Address};
 
 /// Keeps actors in one SQLite file, safe from crashes of the process and of the machine.
 ///
-/// One thread writes. Whatever was asked while it wrote goes into its next transaction together, so
-/// many actors share one flush of the disk. Reads run beside it on connections of their own.
+/// One at a time writes. Whatever was asked meanwhile goes into the next transaction together, so
+/// many actors share one flush of the disk. Who writes depends on the disk, see
+/// [`SqliteOptions::inline_writes`]. Reads run beside it on connections of their own.
 ///
 /// Dropping it blocks until everything handed in is written; [`close`](Driver::close) does the same
 /// without blocking.
@@ -51,10 +57,27 @@ pub struct Sqlite {
 }
 
 struct Ends {
-    /// Comes first, so that its connections are closed before the threads end and free the lock.
+    /// These come first, so that their connections are closed before the threads end and free the lock.
     inline: Inline,
+    desk: Arc<Desk>,
+    /// Calls the writer's thread.
+    bell: SyncSender<()>,
     writes: mpsc::Sender<Command>,
     reads: mpsc::Sender<Read>,
+}
+
+/// Sees to it that a write is done whose asker stops waiting.
+struct HandedIn<'a> {
+    bell: &'a SyncSender<()>,
+    is_answered: bool,
+}
+
+impl Drop for HandedIn<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            ring(self.bell);
+        }
+    }
 }
 
 impl Sqlite {
@@ -86,14 +109,39 @@ impl Sqlite {
     }
 
     async fn write<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StorageError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         let command = command(reply);
-        self.ends()?
-            .writes
-            .send(command)
-            .await
-            .map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        let ends = self.ends()?;
+        let is_large = INLINE_BYTES < command.size();
+        ends.writes.send(command).await.map_err(|_| stopped())?;
+        if !ends.desk.is_quick() {
+            return answer.await.map_err(|_| stopped())?;
+        }
+        let mut handed_in = HandedIn {
+            bell: &ends.bell,
+            is_answered: false,
+        };
+        let told = if is_large {
+            ring(&ends.bell);
+            (&mut answer).await
+        } else {
+            // Whoever else is about to write hands that in first.
+            yield_now().await;
+            loop {
+                tokio::select! {
+                    biased;
+                    told = &mut answer => break told,
+                    mut writer = ends.desk.writer() => {
+                        if !ends.desk.write(&mut writer, &ends.bell) {
+                            drop(writer);
+                            break (&mut answer).await;
+                        }
+                    }
+                }
+            }
+        };
+        handed_in.is_answered = true;
+        told.map_err(|_| stopped())?
     }
 
     /// Reads a little: here and now if it can be.

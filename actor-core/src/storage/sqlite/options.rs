@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, mpsc::sync_channel},
     thread,
     time::Duration,
 };
@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     super::Databases,
     Ends, OpenError, Sqlite, connect, connect_readers,
+    desk::{Desk, DeskOptions},
     lock::{self, Lock},
     orphans,
     reader::{self, Inline, Read},
@@ -39,6 +40,7 @@ pub struct SqliteOptions {
     group: usize,
     readers: usize,
     inline_reads: bool,
+    inline_writes: Duration,
     max_bytes: Option<u64>,
     actors_open: Option<usize>,
     actor_threads: Option<usize>,
@@ -52,6 +54,7 @@ impl Default for SqliteOptions {
             group: 1024,
             readers: 2,
             inline_reads: true,
+            inline_writes: Duration::from_micros(150),
             max_bytes: None,
             actors_open: None,
             actor_threads: None,
@@ -95,6 +98,20 @@ impl SqliteOptions {
     pub fn inline_reads(self, inline_reads: bool) -> Self {
         Self {
             inline_reads,
+            ..self
+        }
+    }
+
+    /// How quickly the disk must commit for short writes to run on the thread that asks for them:
+    /// 150 µs unless told. Zero means never.
+    ///
+    /// Being handed to a thread and woken again takes longer than a quick commit, so there one of those
+    /// who ask writes for all who do, in one transaction. Where a commit is slower or large, or has to
+    /// wait, a thread writes. A disk that is quick at most times and then takes long for one commit
+    /// keeps a thread of the runtime waiting for that one.
+    pub fn inline_writes(self, inline_writes: Duration) -> Self {
+        Self {
+            inline_writes,
             ..self
         }
     }
@@ -171,7 +188,7 @@ impl SqliteOptions {
         let readers = connect_readers(&path, self.readers, self.busy)?;
         let inline = if self.inline_reads { self.readers } else { 0 };
         let inline = Inline::new(connect_readers(&path, inline, Duration::ZERO)?);
-        let worker = Worker::new(db, self.group).map_err(failed)?;
+        let worker = Worker::new(db).map_err(failed)?;
         self.start(path.clone(), lock, worker, readers, inline)
             .map_err(|err| OpenError::of_io(&path, err))
     }
@@ -193,10 +210,24 @@ impl SqliteOptions {
         let _ = reads.try_send(sweep);
         let (tell, done) = watch::channel(false);
         let readers = reader::start(readers, read_queue)?;
+        let (bell, rung) = sync_channel(1);
+        let options = DeskOptions {
+            group: self.group,
+            quick: self.inline_writes,
+            busy: self.busy,
+        };
+        let desk = Arc::new(Desk::new(worker, write_queue, options));
+        let threads = desk.clone();
         let writer = thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
-                worker.run(write_queue, readers);
+                threads.serve(&rung);
+                for reader in readers {
+                    // A reader that panicked has nothing left to say.
+                    let _ = reader.join();
+                }
+                threads.tidy_up();
+                drop(threads);
                 drop(lock);
                 // Nobody may be waiting.
                 let _ = tell.send(true);
@@ -206,6 +237,8 @@ impl SqliteOptions {
             databases,
             ends: RwLock::new(Some(Arc::new(Ends {
                 inline,
+                desk,
+                bell,
                 writes,
                 reads,
             }))),

@@ -1,29 +1,22 @@
-//! The thread that writes: everything that waits goes into one transaction, and is answered after
-//! its commit.
+//! Writes a group of commands in one transaction. Who does that when is not decided here.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicI32, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
-use rusqlite::Connection;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use rusqlite::{Connection, ErrorCode};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     super::{ActorRecord, Batch, Committed, Creation, NewActor, Op, StorageError},
     error,
     query::{self, Checkpoint, Fence},
-    queue,
 };
-use crate::id::{ActorId, Generation};
+use crate::id::{ActorId, Generation, IdMap};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StorageError>>;
 
@@ -83,7 +76,7 @@ impl Command {
         }
     }
 
-    fn answer(self) {
+    pub(super) fn answer(self) {
         match self {
             Self::Create(job) => job.answer(),
             Self::Commit(job) => job.answer(),
@@ -92,7 +85,7 @@ impl Command {
     }
 
     /// About how many bytes it writes.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match self {
             Self::Create(job) => job.write.input.as_ref().map_or(0, |it| it.len()),
             Self::Commit(job) => job.write.ops.iter().map(op_size).sum(),
@@ -122,15 +115,22 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// Why a transaction was rolled back.
+/// What a transaction was rolled back by.
 enum Undone {
     /// One command failed; the others may do better without it.
-    ByCommand(rusqlite::Error),
+    Command(rusqlite::Error),
     /// It could not begin or commit, which no command is to blame for.
-    ByStorage(rusqlite::Error),
+    Storage(rusqlite::Error),
+    /// See [`Busy`].
+    Hurry(rusqlite::Error),
 }
 
-/// The thread's own things.
+/// Another program has the database locked, and whoever writes must not wait for it. Nothing was
+/// written.
+#[derive(Debug)]
+pub(super) struct Busy;
+
+/// What writing needs.
 pub(super) struct Worker {
     db: Connection,
     /// Pages in the write-ahead log after the last commit.
@@ -140,14 +140,15 @@ pub(super) struct Worker {
     /// Pages at which the log is next moved into the database.
     checkpoint_at: i32,
     /// What the database is known to hold, so that a commit need not ask it.
-    fences: HashMap<ActorId, Fence>,
-    group: usize,
+    fences: IdMap<Fence>,
     /// How long the last commit took, without the statements before it.
-    commit_took: Duration,
+    commit_took: Option<Duration>,
+    /// Whether whoever writes must not wait for locks.
+    hurries: bool,
 }
 
 impl Worker {
-    pub(super) fn new(mut db: Connection, group: usize) -> rusqlite::Result<Self> {
+    pub(super) fn new(mut db: Connection) -> rusqlite::Result<Self> {
         let log = Arc::new(AtomicI32::new(0));
         let pages = log.clone();
         // Takes the place of SQLite's automatic checkpoint, which would run before the replies.
@@ -160,72 +161,58 @@ impl Worker {
             log,
             seen: 0,
             checkpoint_at: CHECKPOINT_PAGES,
-            fences: HashMap::new(),
-            group,
-            commit_took: Duration::ZERO,
+            fences: IdMap::default(),
+            commit_took: None,
+            hurries: false,
         })
     }
 
-    /// Serves until every sender is gone and the queue is empty, then tidies up.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>, readers: Vec<JoinHandle<()>>) {
-        let mut group = Vec::with_capacity(self.group);
-        // Those who were answered last and those who came meanwhile, most likely.
-        let mut expected = 0;
-        while let Some(first) = queue::next(&mut queue) {
-            let mut size = first.size();
-            let gathers_until = Instant::now() + self.patience();
-            group.push(first);
-            while group.len() < self.group && size < GROUP_BYTES {
-                let Some(next) = queue::another(
-                    &mut queue,
-                    (group.len() < expected).then_some(gathers_until),
-                ) else {
-                    break;
-                };
-                size += next.size();
-                group.push(next);
-            }
-            self.write_group(&mut group);
-            expected = group.len() + queue.len();
-            group.drain(..).for_each(Command::answer);
-            self.checkpoint_if_due();
+    /// How long the last commit took, if there was one.
+    pub(super) fn commit_took(&self) -> Option<Duration> {
+        self.commit_took
+    }
+
+    /// From now on waits so long for another program's locks. Not at all means to say that it would
+    /// have to.
+    pub(super) fn wait_for_locks(&mut self, busy: Duration) {
+        self.hurries = busy.is_zero();
+        if let Err(err) = self.db.busy_timeout(busy) {
+            tracing::error!(%err, "how long to wait for locks could not be set");
         }
-        for reader in readers {
-            // A reader that panicked has nothing left to say.
-            let _ = reader.join();
-        }
+    }
+
+    /// Moves the log into the database, as the last thing that is written.
+    pub(super) fn tidy_up(&mut self) {
         if let Err(err) = query::checkpoint(&self.db, Checkpoint::Last) {
             tracing::warn!(%err, "the write-ahead log stays; the next start reads it");
         }
     }
 
-    /// How long to wait for a group to fill: as long as not doing so would make the others wait. A
-    /// disk that commits quickly is better kept busy while the callers compute.
-    fn patience(&self) -> Duration {
-        if self.commit_took < SLOW_COMMIT {
-            Duration::ZERO
-        } else {
-            self.commit_took
-        }
-    }
-
-    fn write_group(&mut self, group: &mut [Command]) {
+    /// Carries commands out in one transaction and notes how each went.
+    ///
+    /// # Errors
+    ///
+    /// When that would need waiting and must not; none was carried out then.
+    pub(super) fn write_group(&mut self, group: &mut [Command]) -> Result<(), Busy> {
         match self.transaction(group) {
             Ok(()) => {}
-            Err(Undone::ByCommand(err)) if group.len() == 1 => fail_all(group, err),
-            Err(Undone::ByStorage(err)) => fail_all(group, err),
-            Err(Undone::ByCommand(_)) => self.write_singly(group),
+            Err(Undone::Hurry(_)) => return Err(Busy),
+            Err(Undone::Command(err)) if group.len() == 1 => fail_all(group, err),
+            Err(Undone::Storage(err)) => fail_all(group, err),
+            Err(Undone::Command(_)) => self.write_singly(group),
         }
+        Ok(())
     }
-
     /// After one command spoilt a group: each alone, so that only the bad one fails.
     fn write_singly(&mut self, group: &mut [Command]) {
         for i in 0..group.len() {
             match self.transaction(&mut group[i..=i]) {
                 Ok(()) => {}
-                Err(Undone::ByCommand(err)) => fail_all(&mut group[i..=i], err),
+                Err(Undone::Command(err)) => fail_all(&mut group[i..=i], err),
                 // It would fail the rest too, each perhaps after a long wait for a lock.
-                Err(Undone::ByStorage(err)) => return fail_all(&mut group[i..], err),
+                Err(Undone::Storage(err) | Undone::Hurry(err)) => {
+                    return fail_all(&mut group[i..], err);
+                }
             }
         }
     }
@@ -243,15 +230,18 @@ impl Worker {
     fn try_transaction(&mut self, group: &mut [Command]) -> Result<(), Undone> {
         // Only if an earlier rollback failed.
         if !self.db.is_autocommit() {
-            query::rollback(&self.db).map_err(Undone::ByStorage)?;
+            query::rollback(&self.db).map_err(Undone::Storage)?;
         }
-        query::begin_write(&self.db).map_err(Undone::ByStorage)?;
+        query::begin_write(&self.db).map_err(|err| match err.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) if self.hurries => Undone::Hurry(err),
+            _ => Undone::Storage(err),
+        })?;
         for command in group {
-            self.apply(command).map_err(Undone::ByCommand)?;
+            self.apply(command).map_err(Undone::Command)?;
         }
         let start = Instant::now();
-        let done = query::commit(&self.db).map_err(Undone::ByStorage);
-        self.commit_took = start.elapsed();
+        let done = query::commit(&self.db).map_err(Undone::Storage);
+        self.commit_took = Some(start.elapsed());
         done
     }
 
@@ -370,8 +360,14 @@ impl Worker {
         self.fences.insert(id, fence);
     }
 
+    /// Whether the log has grown long.
+    pub(super) fn wants_checkpoint(&self) -> bool {
+        let pages = self.log.load(Ordering::Relaxed);
+        self.checkpoint_at <= pages || pages < self.seen
+    }
+
     /// Moves the log into the database while nobody waits for an answer.
-    fn checkpoint_if_due(&mut self) {
+    pub(super) fn checkpoint_if_due(&mut self) {
         let pages = self.log.load(Ordering::Relaxed);
         let started_over = pages < self.seen;
         self.seen = pages;
@@ -407,13 +403,6 @@ fn fail_all(group: &mut [Command], err: rusqlite::Error) {
     let err = Arc::new(err);
     group.iter_mut().for_each(|it| it.fail(&err));
 }
-
-/// A commit that takes as long as this is worth gathering for.
-const SLOW_COMMIT: Duration = Duration::from_micros(150);
-
-/// Bytes after which a transaction takes nothing more, so that large states do not make small ones
-/// wait for long.
-const GROUP_BYTES: usize = 16 << 20;
 
 /// Pages of log (16 MiB) between two checkpoints: enough that a page written often is moved once.
 const CHECKPOINT_PAGES: i32 = 4 << 10;

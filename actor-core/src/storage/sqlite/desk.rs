@@ -1,0 +1,205 @@
+//! Who writes: the thread, or, where the disk commits quickly, whoever asks.
+//!
+//! Handing a write to a thread and hearing back takes two wakes, each of which costs more than the
+//! commit of a quick disk. There, one of those who ask does the work of all: it lets others hand in
+//! theirs, writes what waits as one group, and answers. Where a commit is slow that would hold up a
+//! thread of the runtime, so the writer's own thread does it, as it does whatever else takes long.
+
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering, fence},
+        mpsc::{Receiver, SyncSender},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
+
+use super::{
+    queue,
+    worker::{Busy, Command, Worker},
+};
+
+/// Where writes wait and are done, by one at a time.
+pub(super) struct Desk {
+    /// Whether those who ask write. Otherwise the thread does, or has been called.
+    quick: AtomicBool,
+    writer: Mutex<Writer>,
+    options: DeskOptions,
+}
+
+/// See [`SqliteOptions`](super::SqliteOptions).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeskOptions {
+    /// Most commands in one transaction.
+    pub(super) group: usize,
+    /// Commits shorter than this need no thread.
+    pub(super) quick: Duration,
+    /// How long the thread waits for a foreign program's lock.
+    pub(super) busy: Duration,
+}
+
+/// What whoever writes needs.
+pub(super) struct Writer {
+    worker: Worker,
+    queue: mpsc::Receiver<Command>,
+    /// Taken from the queue and not written yet.
+    group: Vec<Command>,
+    /// How many commands the next group most likely has: those who were answered last, and those who
+    /// came meanwhile.
+    expected: usize,
+}
+
+impl Desk {
+    pub(super) fn new(
+        worker: Worker,
+        queue: mpsc::Receiver<Command>,
+        options: DeskOptions,
+    ) -> Self {
+        Self {
+            quick: AtomicBool::new(false),
+            writer: Mutex::new(Writer {
+                worker,
+                queue,
+                group: Vec::with_capacity(options.group),
+                expected: 0,
+            }),
+            options,
+        }
+    }
+
+    /// Whether whoever has just handed in a write should see to it that it is done.
+    pub(super) fn is_quick(&self) -> bool {
+        // Either this sees that the thread has left, or the thread sees the write that was handed in.
+        fence(Ordering::SeqCst);
+        self.quick.load(Ordering::SeqCst)
+    }
+
+    /// Waits until nobody else writes.
+    pub(super) async fn writer(&self) -> tokio::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().await
+    }
+
+    /// Writes what waits, here and now, or as much of it as is quick. Whether to go on: if not, the
+    /// thread does.
+    pub(super) fn write(&self, writer: &mut Writer, bell: &SyncSender<()>) -> bool {
+        if !self.quick.load(Ordering::SeqCst) {
+            return false;
+        }
+        writer.gather(self.options.group, INLINE_BYTES, None);
+        let stays_quick = match writer.worker.write_group(&mut writer.group) {
+            Ok(()) => {
+                writer.answer();
+                self.is_quick_enough(writer) && !writer.worker.wants_checkpoint()
+            }
+            Err(Busy) => false,
+        };
+        if !stays_quick {
+            self.quick.store(false, Ordering::SeqCst);
+            ring(bell);
+        }
+        stays_quick
+    }
+
+    /// The thread: writes until the last who might ask is gone. `bell` tells it that it is needed.
+    pub(super) fn serve(&self, bell: &Receiver<()>) {
+        let mut is_open = true;
+        while self.serve_thread(is_open) {
+            is_open = bell.recv().is_ok();
+        }
+    }
+
+    /// Writes until there is nothing left that others could not do as well. Whether somebody may
+    /// still ask.
+    fn serve_thread(&self, is_open: bool) -> bool {
+        let mut writer = self.writer.blocking_lock();
+        let writer = &mut *writer;
+        self.quick.store(false, Ordering::SeqCst);
+        writer.worker.wait_for_locks(self.options.busy);
+        loop {
+            if !writer.group.is_empty() {
+                if writer.worker.write_group(&mut writer.group).is_ok() {
+                    writer.expected = writer.group.len() + writer.queue.len();
+                }
+                writer.answer();
+            }
+            writer.worker.checkpoint_if_due();
+            if is_open && self.is_quick_enough(writer) {
+                writer.worker.wait_for_locks(Duration::ZERO);
+                self.quick.store(true, Ordering::SeqCst);
+                fence(Ordering::SeqCst);
+                if writer.queue.is_empty() {
+                    return true;
+                }
+                // Who handed that in may have done so before it could know.
+                self.quick.store(false, Ordering::SeqCst);
+                writer.worker.wait_for_locks(self.options.busy);
+            }
+            let Some(first) = queue::next(&mut writer.queue) else {
+                return false;
+            };
+            writer.group.push(first);
+            let patience = Instant::now() + writer.patience();
+            writer.gather(self.options.group, GROUP_BYTES, Some(patience));
+        }
+    }
+
+    /// Whether the last commit was. Before the first nobody knows.
+    fn is_quick_enough(&self, writer: &Writer) -> bool {
+        let took = writer.worker.commit_took();
+        took.is_some_and(|it| it < self.options.quick)
+    }
+
+    /// Moves the log into the database, as the last thing that is written.
+    pub(super) fn tidy_up(&self) {
+        self.writer.blocking_lock().worker.tidy_up();
+    }
+}
+
+impl Writer {
+    /// Takes what waits, up to a limit, and what comes `until` some time if more are expected.
+    fn gather(&mut self, most: usize, bytes: usize, until: Option<Instant>) {
+        let mut size: usize = self.group.iter().map(Command::size).sum();
+        while self.group.len() < most && size < bytes {
+            let next = match until {
+                Some(until) => queue::another(
+                    &mut self.queue,
+                    (self.group.len() < self.expected).then_some(until),
+                ),
+                None => self.queue.try_recv().ok(),
+            };
+            let Some(next) = next else { break };
+            size += next.size();
+            self.group.push(next);
+        }
+    }
+
+    fn answer(&mut self) {
+        self.group.drain(..).for_each(Command::answer);
+    }
+
+    /// How long to wait for a group to fill: as long as not doing so would make the others wait. A
+    /// disk that commits quickly is better kept busy while the callers compute.
+    fn patience(&self) -> Duration {
+        let took = self.worker.commit_took();
+        took.filter(|it| SLOW_COMMIT <= *it).unwrap_or_default()
+    }
+}
+
+/// Calls the thread. One call is as good as many.
+pub(super) fn ring(bell: &SyncSender<()>) {
+    let _ = bell.try_send(());
+}
+
+/// A commit that takes as long as this is worth gathering for.
+const SLOW_COMMIT: Duration = Duration::from_micros(150);
+
+/// Bytes after which a transaction takes nothing more, so that large states do not make small ones
+/// wait for long.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// The same where a thread of the runtime writes. A single write of more goes to the thread.
+pub(super) const INLINE_BYTES: usize = 64 << 10;
