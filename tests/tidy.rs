@@ -30,7 +30,7 @@ const CRATES: &[&str] = &[
 /// a line do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["clock", "value"],
-    &["error", "id", "key", "config"],
+    &["error", "id", "key", "config", "metrics"],
     &["protocol", "storage"],
     &["journal"],
     &[

@@ -85,6 +85,7 @@
 //! | [`gateway`] | handles and connections; what a server in front of actors calls |
 //! | [`inspector`] | looks into actors, for whoever runs them |
 //! | [`mod@actor`] | contexts, events, connections; the traits behind the macros |
+//! | [`metrics`] | what is counted for whoever watches |
 //! | [`mod@request`] | axum's requests and responses, for `#[on_request]` |
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |
@@ -98,7 +99,7 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [queues](guide::queues),
-//! [errors](guide::errors), [requests](guide::requests), [raw WebSockets](guide::websockets),
+//! [errors](guide::errors), [requests](guide::requests), [metrics](guide::metrics), [raw WebSockets](guide::websockets),
 //! [schedules](guide::schedules),
 //! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
 //! [without macros](guide::by_hand). The options of each macro stand with
@@ -111,6 +112,7 @@
 //! |---|---|---|
 //! | `cron` | yes | schedules by cron expressions, and the world's time zones, compiled in |
 //! | `macros` | yes | `#[actor]`, `#[derive(Event)]`, `#[derive(Queue)]`, `#[derive(ActionError)]` |
+//! | `metrics` | no | counters and gauges through the facade `metrics` |
 //! | `sqlite` | yes | the SQLite driver and `ctx.sql()`, with SQLite itself compiled in |
 //! | `testing` | no | the module `testing`: time, storage and crashes in the hands of tests; the drivers' conformance suite |
 //!
@@ -141,6 +143,7 @@ mod journal;
 mod key;
 pub mod kv;
 mod lifecycle;
+pub mod metrics;
 pub mod prelude;
 pub mod protocol;
 pub mod queue;
@@ -209,6 +212,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/errors.md")]
     pub mod errors {}
+
+    #[doc = include_str!("docs/metrics.md")]
+    pub mod metrics {}
 
     #[doc = include_str!("docs/requests.md")]
     pub mod requests {}

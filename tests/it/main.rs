@@ -19,6 +19,7 @@ mod keys;
 mod kit;
 mod kv;
 mod lifecycle;
+mod metrics;
 mod queue;
 mod receivers;
 mod requests;

@@ -17,6 +17,7 @@ use crate::{
     error::{ActorError, CallError, IntoActorError},
     id::ActorId,
     key::Address,
+    metrics,
     protocol::{self, ActorSpecifier, Encoding},
     value::Value,
 };
@@ -257,6 +258,7 @@ impl WireReply {
             }
         };
         if self.max_outgoing < body.len() {
+            metrics::count(&metrics::TOO_LONG, ["out"]);
             return Err(ActorError::new(
                 "message",
                 "outgoing_too_long",

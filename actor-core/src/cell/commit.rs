@@ -16,13 +16,14 @@ use super::persist;
 use crate::{
     actor::{Actor, Hub, StateError},
     id::{ActorId, ConnId, Generation},
+    metrics::Stopwatch,
     storage::{Batch, Committed, Driver, Op, StorageError, keys},
 };
 
 /// How long storage may take to answer (P5).
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-type InFlight = Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>>;
+type InFlight = Pin<Box<dyn Future<Output = (Stopwatch, Result<Committed, StorageError>)> + Send>>;
 
 /// When the next commit should start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -269,19 +270,23 @@ impl Saving {
     fn launch(&mut self, batch: Batch) {
         let driver = Arc::clone(&self.driver);
         self.in_flight = Some(Box::pin(async move {
+            let since = Stopwatch::start();
             // Should it happen all the same, the next life's higher generation fences it off (K6).
-            timeout(DEADLINE, driver.commit(batch))
-                .await
-                .unwrap_or_else(|_| Err(StorageError::Failed("no answer within 30 s".into())))
+            let result = timeout(DEADLINE, driver.commit(batch)).await;
+            let silence = |_| Err(StorageError::Failed("no answer within 30 s".into()));
+            (since, result.unwrap_or_else(silence))
         }));
     }
 
     /// Ready when the commit in flight is over; the one behind it is started.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Committed, StorageError>> {
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Stopwatch, Result<Committed, StorageError>)> {
         let Some(in_flight) = &mut self.in_flight else {
             return Poll::Pending;
         };
-        let Poll::Ready(result) = in_flight.as_mut().poll(cx) else {
+        let Poll::Ready((since, result)) = in_flight.as_mut().poll(cx) else {
             return Poll::Pending;
         };
         self.in_flight = None;
@@ -293,7 +298,7 @@ impl Saving {
                 None => self.removing = Vec::new(),
             }
         }
-        Poll::Ready(result)
+        Poll::Ready((since, result))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     error::ActorError,
     id::ConnId,
     lifecycle::{Event, WorkKind},
+    metrics,
 };
 
 impl<A: Actor> Cell<A> {
@@ -25,6 +26,7 @@ impl<A: Actor> Cell<A> {
         self.machine.work.begin(WorkKind::Connecting);
         let limit = self.options().max_connections;
         if limit <= self.hub.table().len() {
+            metrics::count(&metrics::CONNECTION_REFUSALS, [&self.slot.info.name]);
             let text = format!("the actor has {limit} connections already");
             let error = ActorError::new("actor", "too_many_connections", text).with_status(503);
             self.refuse_opening(*opening, &error);
@@ -55,6 +57,9 @@ impl<A: Actor> Cell<A> {
         inner.request.clone_from(&opening.request);
         let inner = Arc::new(inner);
         self.hub.table().insert(Arc::clone(&inner));
+        if let Some(awake) = &mut self.awake {
+            awake.connected(1);
+        }
         if inner.transport == Transport::Request {
             self.machine.work.begin(WorkKind::Request);
         }
@@ -142,6 +147,9 @@ impl<A: Actor> Cell<A> {
     /// Takes a connection off the list, if it is on it.
     pub(super) fn unlist(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
         let conn = self.hub.table().remove(id)?;
+        if let Some(awake) = &mut self.awake {
+            awake.disconnected();
+        }
         if conn.transport == Transport::Request {
             self.machine.work.end(WorkKind::Request);
         }

@@ -32,6 +32,15 @@ impl Fault {
         Self::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
     }
 
+    /// As metrics call it; none for what befell the life and not the handler.
+    pub(super) fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Panicked(_) => Some("panicked"),
+            Self::TimedOut(_) => Some("timed_out"),
+            Self::Broken(_) => None,
+        }
+    }
+
     /// As the caller of an action is told, or who sent a raw request.
     pub(super) fn of_call(&self, name: &str) -> ActorError {
         match self {

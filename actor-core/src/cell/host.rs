@@ -15,6 +15,7 @@ use crate::{
     actor::{About, Actor},
     clock::{Clock, Entropy},
     config::ActorOptions,
+    metrics::Meters,
     storage::Driver,
 };
 
@@ -56,10 +57,10 @@ pub(crate) trait Roster: Send + Sync + fmt::Debug {
 }
 
 /// What all actors of one type share.
-#[derive(Debug)]
 pub(crate) struct TypeInfo {
     pub(crate) name: Arc<str>,
     pub(crate) options: Arc<ActorOptions>,
+    pub(crate) meters: Meters,
     /// What each handler did so far, see [`may_suspend`](Self::may_suspend).
     habits: Vec<AtomicU8>,
 }
@@ -70,8 +71,10 @@ impl TypeInfo {
     const SUSPENDS: u8 = 2;
 
     pub(crate) fn of<A: Actor>() -> Self {
+        let name = Arc::from(A::NAME);
         Self {
-            name: Arc::from(A::NAME),
+            meters: Meters::of(&name),
+            name,
             options: Arc::new(A::options()),
             habits: A::HANDLERS
                 .iter()

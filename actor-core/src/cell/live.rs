@@ -25,6 +25,7 @@ use crate::{
     error::ActorError,
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
+    metrics::Awake,
     schedule::Fire,
     value::Value,
 };
@@ -68,6 +69,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) background: Option<JoinSet<()>>,
     /// When a schedule is due next.
     pub(super) due: Option<Timestamp>,
+    /// What watches this life, once it has begun.
+    pub(super) awake: Option<Awake>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -144,6 +147,7 @@ impl<A: Actor> Cell<A> {
             free: None,
             background: None,
             due: None,
+            awake: None,
         }
     }
 

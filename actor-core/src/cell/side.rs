@@ -21,6 +21,7 @@ use crate::{
     error::ActorError,
     id::ConnId,
     lifecycle::{Event, Stop, WorkKind},
+    metrics,
     storage::StorageError,
 };
 
@@ -49,9 +50,10 @@ impl<A: Actor> Cell<A> {
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(result) = self.saving.poll(cx) {
+        while let Poll::Ready((since, result)) = self.saving.poll(cx) {
             match result {
                 Ok(committed) => {
+                    self.slot.info.meters.committed(&since);
                     self.hub.settled(committed.version());
                     self.slot.host.alarms.moved();
                     self.gate.open(&committed);
@@ -91,6 +93,7 @@ impl<A: Actor> Cell<A> {
 
     fn commit_failed(&mut self, error: &StorageError) {
         tracing::error!(actor = %self.slot.about.address, %error, "a commit failed");
+        metrics::count(&metrics::COMMIT_FAILURES, [&self.slot.info.name]);
         if self.options().durability == Durability::Relaxed && self.gate.is_empty() {
             // Nobody waits for it, and what was acknowledged is still in memory: try again (S2).
             let interval = self.options().save_interval;
@@ -221,6 +224,7 @@ impl<A: Actor> Cell<A> {
                     let max = self.options().max_outgoing;
                     if max < bytes.len() {
                         outbox.close(CloseFrame::new(1011, "message.outgoing_too_long"));
+                        metrics::count(&metrics::TOO_LONG, ["out"]);
                     } else {
                         outbox.push(bytes);
                     }
@@ -340,6 +344,9 @@ impl<A: Actor> Cell<A> {
             fault.of_hook(name)
         };
         tracing::error!(actor = %self.slot.about.address, %error, "a handler did not return");
+        if let Some(kind) = fault.kind() {
+            metrics::count(&metrics::FAULTS, [&self.slot.info.name, kind]);
+        }
         let ended = match &job.then {
             Then::Reply | Then::Message(_) => None,
             Then::HttpDone(conn) => {

@@ -22,6 +22,7 @@ use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
+    metrics::{self, Hibernating},
     queue::Completions,
     storage::Driver,
 };
@@ -46,6 +47,7 @@ pub(crate) struct Slot<A: Actor> {
     /// Who waits for messages of the queues to be completed.
     pub(super) completions: Completions,
     room: Notify,
+    pub(super) hibernating: Hibernating,
 }
 
 /// What a life that broke leaves to the next.
@@ -80,6 +82,7 @@ impl<A: Actor> Slot<A> {
             completions: Completions::default(),
             room: Notify::new(),
             crowded: AtomicBool::new(false),
+            hibernating: Hibernating::default(),
         }
     }
 
@@ -214,7 +217,10 @@ impl<A: Actor> Slot<A> {
     /// What a caller is told whose message was not taken.
     pub(crate) fn refusal(&self, refused: &Refused<A>) -> ActorError {
         match refused {
-            Refused::Full(_) => overloaded(self.info.options.mailbox),
+            Refused::Full(_) => {
+                metrics::count(&metrics::MAILBOX_REFUSALS, [&self.info.name]);
+                overloaded(self.info.options.mailbox)
+            }
             Refused::Gone(_) if self.host.is_closing() => stopping(),
             Refused::Gone(_) => gone(),
         }
@@ -278,6 +284,7 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
 
 impl<A: Actor> Drop for Slot<A> {
     fn drop(&mut self) {
+        self.hibernating.set(&self.info.meters, 0);
         if let Some(roster) = self.host.roster.upgrade() {
             roster.forget(&self.about);
         }

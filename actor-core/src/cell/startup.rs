@@ -29,7 +29,7 @@ use crate::{
     error::{ActorError, IntoActorError as _},
     id::{ConnId, Generation, ScheduleId},
     lifecycle::{Event, Stop},
-    schedule,
+    metrics, schedule,
     storage::{ActorRecord, Entry, Loaded, StorageError, keys},
     value::Value,
 };
@@ -46,9 +46,16 @@ pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A),
         Err(fault.of_hook("deserialize").into())
     });
     match started {
-        Ok(life) => Ok(life),
+        Ok((mut cell, actor)) => {
+            slot.hibernating.set(&slot.info.meters, 0);
+            let mut awake = slot.info.meters.wake();
+            awake.connected(cell.hub.table().len());
+            cell.awake = Some(awake);
+            Ok((cell, actor))
+        }
         Err(failure) => {
             let error = failure.error;
+            metrics::count(&metrics::START_FAILURES, [&slot.info.name]);
             tracing::error!(actor = %slot.about.address, %error, "the actor did not start");
             let mut mailbox = slot.mailbox();
             mailbox.phase = if failure.is_final {

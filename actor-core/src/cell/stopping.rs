@@ -17,6 +17,7 @@ use crate::{
     connection::CloseFrame,
     error::ActorError,
     lifecycle::{Event, Stop},
+    metrics,
 };
 
 impl<A: Actor> Cell<A> {
@@ -149,6 +150,7 @@ impl<A: Actor> Cell<A> {
     pub(super) fn leave(&mut self, why: Stop) -> bool {
         // One whose data could not be removed is still there, and sleeps.
         let why = if self.undestroyed { Stop::Sleep } else { why };
+        metrics::count(&metrics::STOPS, [&self.slot.info.name, why.name()]);
         self.end_life();
         let mut alarm = None;
         let mut mailbox = self.slot.mailbox();
@@ -196,6 +198,8 @@ impl<A: Actor> Cell<A> {
     /// Closes the hub and hands back to the slot what is not this life's.
     fn end_life(&mut self) {
         self.hub.close();
+        let sockets = self.slot.sockets().len();
+        self.slot.hibernating.set(&self.slot.info.meters, sockets);
         // The connections of raw requests end with the life, and so does what they still send.
         for conn in self.hub.table().all() {
             if let Listener::Request(exchange) = &conn.listener {
@@ -232,6 +236,11 @@ impl<A: Actor> Cell<A> {
     pub(super) async fn abandon(&mut self, broken: Broken) -> bool {
         let address = &self.slot.about.address;
         tracing::warn!(actor = %address, error = %broken.error, "reloading from the last commit");
+        let cause = match broken.cause {
+            Cause::Handler => "handler",
+            Cause::Storage => "storage",
+        };
+        metrics::count(&metrics::RELOADS, [&self.slot.info.name, cause]);
         self.abort_beside().await;
         self.close_sql().await;
         for job in mem::take(&mut self.jobs) {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::protocol::Encoding;
+use crate::{metrics, protocol::Encoding};
 
 /// One WebSocket message for a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -128,6 +128,7 @@ impl Outbox {
             inner.frames = VecDeque::new();
             inner.bytes = 0;
             inner.closing = Closing::After(CloseFrame::new(1011, "ws.slow_reader"));
+            metrics::count(&metrics::OUTBOX_OVERFLOWS, []);
         } else {
             inner.bytes += frame.bytes.len();
             inner.frames.push_back(frame);

@@ -25,6 +25,7 @@ use crate::{
     error::ActorError,
     id::ActorId,
     key::{ActorKey, Address},
+    metrics,
     protocol::{
         self, ActorSpecifier, Encoding,
         target::{ActorQuery, Method, Target},
@@ -278,6 +279,7 @@ pub fn error_response(
 /// A client sent more than it may (C10).
 #[must_use]
 pub fn incoming_too_long(bytes: usize, limit: usize) -> ActorError {
+    metrics::count(&metrics::TOO_LONG, ["in"]);
     let text = format!("the message has {bytes} bytes, more than {limit}");
     ActorError::new("message", "incoming_too_long", text)
 }

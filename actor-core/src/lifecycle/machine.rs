@@ -17,6 +17,17 @@ pub(crate) enum Stop {
     Destroy,
 }
 
+impl Stop {
+    /// As metrics call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sleep => "sleep",
+            Self::Shutdown => "shutdown",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
 /// Where in its life an actor is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {

@@ -18,6 +18,7 @@ use crate::{
     cell::{Alarms, Host},
     clock::{Clock, Entropy, System},
     key::MAX_NAME,
+    metrics,
     storage::{Driver, Memory},
 };
 
@@ -140,6 +141,7 @@ impl RegistryBuilder {
                 });
             }
         }
+        metrics::describe();
         let table = Arc::new(Table::default());
         let roster = Arc::downgrade(&table);
         let driver = self.driver.unwrap_or_else(|| Arc::new(Memory::new()));

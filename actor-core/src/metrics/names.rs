@@ -1,0 +1,145 @@
+//! Every metric: name, labels, help. ✗ recording
+
+use super::{
+    Kind::{self, Counter, Gauge, Seconds},
+    Metric,
+};
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+/// Actors that are awake.
+pub const AWAKE: Metric = metric("actor_awake", Gauge, &["actor"], "Actors that are awake");
+
+/// Starts of an actor, the first included.
+pub const WAKES: Metric = metric(
+    "actor_wakes_total",
+    Counter,
+    &["actor"],
+    "Starts of an actor, the first included",
+);
+
+/// Starts that failed: hooks, unreadable state, storage.
+pub const START_FAILURES: Metric = metric(
+    "actor_start_failures_total",
+    Counter,
+    &["actor"],
+    "Starts that failed",
+);
+
+/// Ends of a life by its own path. `reason` is `sleep`, `shutdown` or `destroy`.
+pub const STOPS: Metric = metric(
+    "actor_stops_total",
+    Counter,
+    &["actor", "reason"],
+    "Ends of a life by its own path",
+);
+
+/// Lives given up, to be loaded again from the last commit. `cause` is `handler` or `storage`.
+pub const RELOADS: Metric = metric(
+    "actor_reloads_total",
+    Counter,
+    &["actor", "cause"],
+    "Lives given up and loaded again from the last commit",
+);
+
+/// Handlers and hooks that did not return. `kind` is `panicked` or `timed_out`.
+pub const FAULTS: Metric = metric(
+    "actor_handler_faults_total",
+    Counter,
+    &["actor", "kind"],
+    "Handlers and hooks that panicked or timed out",
+);
+
+/// Messages refused with `actor.overloaded` because the mailbox was full.
+pub const MAILBOX_REFUSALS: Metric = metric(
+    "actor_mailbox_refusals_total",
+    Counter,
+    &["actor"],
+    "Messages refused because the mailbox was full",
+);
+
+/// Connections of actors that are awake, single HTTP calls among them.
+pub const CONNECTIONS: Metric = metric(
+    "actor_connections",
+    Gauge,
+    &["actor"],
+    "Connections of actors that are awake",
+);
+
+/// Connections that stay open while their actor sleeps.
+pub const HIBERNATING: Metric = metric(
+    "actor_connections_hibernating",
+    Gauge,
+    &["actor"],
+    "Connections that stay open while their actor sleeps",
+);
+
+/// Connections refused with `actor.too_many_connections`.
+pub const CONNECTION_REFUSALS: Metric = metric(
+    "actor_connection_refusals_total",
+    Counter,
+    &["actor"],
+    "Connections refused because there were too many",
+);
+
+/// Connections closed with `ws.slow_reader` because their outbox was full.
+pub const OUTBOX_OVERFLOWS: Metric = metric(
+    "actor_outbox_overflows_total",
+    Counter,
+    &[],
+    "Connections closed because their outbox was full",
+);
+
+/// Messages over `max_incoming` or `max_outgoing`. `direction` is `in` or `out`.
+pub const TOO_LONG: Metric = metric(
+    "actor_messages_too_long_total",
+    Counter,
+    &["direction"],
+    "Messages over the limit of their length",
+);
+
+/// How long commits took that succeeded, from snapshot to acknowledgement.
+pub const COMMIT_SECONDS: Metric = metric(
+    "actor_commit_seconds",
+    Seconds,
+    &["actor"],
+    "How long commits took that succeeded",
+);
+
+/// Commits that failed.
+pub const COMMIT_FAILURES: Metric = metric(
+    "actor_commit_failures_total",
+    Counter,
+    &["actor"],
+    "Commits that failed",
+);
+
+/// All of them.
+pub const ALL: &[Metric] = &[
+    AWAKE,
+    WAKES,
+    START_FAILURES,
+    STOPS,
+    RELOADS,
+    FAULTS,
+    MAILBOX_REFUSALS,
+    CONNECTIONS,
+    HIBERNATING,
+    CONNECTION_REFUSALS,
+    OUTBOX_OVERFLOWS,
+    TOO_LONG,
+    COMMIT_SECONDS,
+    COMMIT_FAILURES,
+];

@@ -1,0 +1,51 @@
+//! Without the feature: the same names, and nothing behind them.
+
+use std::sync::Arc;
+
+use super::Metric;
+
+pub(crate) fn describe() {}
+
+pub(crate) fn count<const N: usize>(_: &Metric, _: [&str; N]) {}
+
+pub(crate) struct Meters;
+
+impl Meters {
+    pub(crate) fn of(_: &Arc<str>) -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "as it is with the feature")]
+    pub(crate) fn wake(&self) -> Awake {
+        Awake
+    }
+
+    #[expect(clippy::unused_self, reason = "as it is with the feature")]
+    pub(crate) fn committed(&self, _: &Stopwatch) {}
+}
+
+pub(crate) struct Awake;
+
+impl Awake {
+    #[expect(clippy::unused_self, reason = "as it is with the feature")]
+    pub(crate) fn connected(&mut self, _: usize) {}
+
+    #[expect(clippy::unused_self, reason = "as it is with the feature")]
+    pub(crate) fn disconnected(&mut self) {}
+}
+
+#[derive(Default)]
+pub(crate) struct Hibernating;
+
+impl Hibernating {
+    #[expect(clippy::unused_self, reason = "as it is with the feature")]
+    pub(crate) fn set(&self, _: &Meters, _: usize) {}
+}
+
+pub(crate) struct Stopwatch;
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self
+    }
+}

@@ -1,0 +1,279 @@
+//! What is counted: each turn in an actor's life, and what each limit turns away (P6).
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actor_core::{
+    gateway::{ActionRequest, ConnectRequest},
+    metrics::{ALL, Kind},
+    prelude::*,
+    protocol::Encoding,
+    storage::{
+        Driver, Memory,
+        faults::{Fault, Faults},
+    },
+};
+use futures_util::future::join_all;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tokio::time::sleep;
+
+use crate::registry_over;
+
+#[derive(Debug, Event)]
+pub(crate) enum Noise {
+    Noise(String),
+}
+
+#[actor(name = "metered", event = Noise, sleep_after = "10s", action_timeout = "5s", mailbox = 4, max_connections = 2, outbox = 200, max_incoming = 100, max_outgoing = 150)]
+#[derive(Default)]
+pub(crate) struct Metered {
+    count: u32,
+}
+
+#[actor]
+impl Metered {
+    /// More than fits into the outbox of one who does not read.
+    #[on_connect]
+    async fn greet(&self, conn: &Conn<Self>) {
+        for _ in 0..3 {
+            conn.send(Noise::Noise("x".repeat(80)));
+        }
+    }
+
+    #[action]
+    async fn text(&self, length: usize) -> String {
+        "x".repeat(length)
+    }
+
+    #[action]
+    async fn add(&mut self) -> u32 {
+        self.count += 1;
+        self.count
+    }
+
+    #[action]
+    async fn fail(&mut self, slowly: bool) {
+        if slowly {
+            sleep(Duration::from_secs(100)).await;
+        }
+        panic!("on purpose");
+    }
+
+    #[action]
+    async fn wait(&mut self) {
+        sleep(Duration::from_secs(1)).await;
+    }
+
+    #[action]
+    async fn end(&self, ctx: &Ctx<Self>) {
+        ctx.destroy();
+    }
+}
+
+struct Watched {
+    registry: Registry,
+    faults: Arc<Faults<Memory>>,
+    meters: Snapshotter,
+    gauges: BTreeMap<String, f64>,
+}
+
+impl Watched {
+    /// What changed since the last look, by name and labels without the actor's: counters by how much,
+    /// gauges to what.
+    fn changes(&mut self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (key, _, _, value) in self.meters.snapshot().into_vec() {
+            let (_, key) = key.into_parts();
+            let mut name = key.name().to_owned();
+            for label in key.labels() {
+                if label.key() == "actor" {
+                    assert_eq!(label.value(), "metered");
+                } else {
+                    name = format!("{name} {}", label.value());
+                }
+            }
+            // The recorder hands out what changed since the last time.
+            let shown = match value {
+                DebugValue::Counter(0) => continue,
+                DebugValue::Counter(more) => more.to_string(),
+                DebugValue::Gauge(more) if *more == 0.0 => continue,
+                DebugValue::Gauge(more) => {
+                    let now = self.gauges.entry(name.clone()).or_default();
+                    *now += *more;
+                    now.to_string()
+                }
+                // Nobody can say how long a commit takes.
+                DebugValue::Histogram(_) => continue,
+            };
+            changes.push(format!("{name} {shown}"));
+        }
+        changes.sort_unstable();
+        changes
+    }
+}
+
+async fn watched() -> (Watched, metrics::LocalRecorderGuard<'static>) {
+    let recorder = Box::leak(Box::new(DebuggingRecorder::new()));
+    let meters = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(recorder);
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Metered>()).await;
+    let watched = Watched {
+        registry,
+        faults,
+        meters,
+        gauges: BTreeMap::new(),
+    };
+    (watched, guard)
+}
+
+#[tokio::test(start_paused = true)]
+async fn lives_are_counted() {
+    let (mut watched, _guard) = watched().await;
+    let one = watched.registry.get_or_create::<Metered>("one");
+    one.add().await.unwrap();
+    assert_eq!(watched.changes(), ["actor_awake 1", "actor_wakes_total 1"]);
+    one.add().await.unwrap();
+    assert!(watched.changes().is_empty());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(
+        watched.changes(),
+        ["actor_awake 0", "actor_stops_total sleep 1"]
+    );
+
+    one.fail(false).await.unwrap_err();
+    one.fail(true).await.unwrap_err();
+    watched.faults.script([Some(Fault::Refuse)]);
+    one.add().await.unwrap_err();
+    one.end().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        watched.changes(),
+        [
+            "actor_commit_failures_total 1",
+            "actor_handler_faults_total panicked 1",
+            "actor_handler_faults_total timed_out 1",
+            "actor_reloads_total handler 2",
+            "actor_reloads_total storage 1",
+            "actor_stops_total destroy 1",
+            "actor_wakes_total 4",
+        ]
+    );
+
+    watched
+        .registry
+        .get_or_create::<Metered>("two")
+        .add()
+        .await
+        .unwrap();
+    watched.changes();
+    watched.registry.shutdown().await;
+    assert_eq!(
+        watched.changes(),
+        ["actor_awake 0", "actor_stops_total shutdown 1"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_is_counted() {
+    let (mut watched, _guard) = watched().await;
+    let one = watched.registry.get_or_create::<Metered>("one");
+    one.resolve().await.unwrap();
+    watched.faults.fail_reads(1);
+    one.add().await.unwrap_err();
+    assert_eq!(watched.changes(), ["actor_start_failures_total 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_counted_awake_and_asleep() {
+    let (mut watched, _guard) = watched().await;
+    let one = watched.registry.get_or_create::<Metered>("one");
+    let first = one.connect(Value::Undefined).await.unwrap();
+    let second = one.connect(Value::Undefined).await.unwrap();
+    one.connect(Value::Undefined).await.unwrap_err();
+    let open = [
+        "actor_awake 1",
+        "actor_connection_refusals_total 1",
+        "actor_connections 2",
+        "actor_wakes_total 1",
+    ];
+    assert_eq!(watched.changes(), open);
+    sleep(Duration::from_secs(60)).await;
+    let asleep = [
+        "actor_awake 0",
+        "actor_connections 0",
+        "actor_connections_hibernating 2",
+        "actor_stops_total sleep 1",
+    ];
+    assert_eq!(watched.changes(), asleep);
+    drop(first);
+    second.add().await.unwrap();
+    let one_left = [
+        "actor_awake 1",
+        "actor_connections 1",
+        "actor_connections_hibernating 0",
+        "actor_wakes_total 1",
+    ];
+    assert_eq!(watched.changes(), one_left);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_what_limits_turn_away_is_counted() {
+    let (mut watched, _guard) = watched().await;
+    let one = watched.registry.get_or_create::<Metered>("one");
+    let calls = join_all((0..10).map(|_| one.wait())).await;
+    let refused = calls.iter().filter(|it| it.is_err()).count();
+    assert_ne!(refused, 0);
+    let id = one.resolve().await.unwrap().to_string();
+    let gateway = watched.registry.gateway();
+    let one = gateway.find_by_id(&id).await.unwrap().unwrap();
+    let ask = |body: String| ActionRequest {
+        name: "text".into(),
+        encoding: Encoding::Json,
+        body: body.into(),
+        params: Value::Undefined,
+        request: None,
+    };
+    let answer = gateway.action(&one, ask("{\"args\":[200]}".into())).await;
+    assert_eq!(answer.status, 400);
+    let answer = gateway.action(&one, ask(" ".repeat(101))).await;
+    assert_eq!(answer.status, 400);
+    let connect = ConnectRequest {
+        encoding: Encoding::Json,
+        params: Value::Undefined,
+        request: None,
+    };
+    let socket = gateway.connect(&one, connect).await.unwrap();
+
+    let changes = watched.changes();
+    for expected in [
+        format!("actor_mailbox_refusals_total {refused}"),
+        "actor_messages_too_long_total in 1".into(),
+        "actor_messages_too_long_total out 1".into(),
+        "actor_outbox_overflows_total 1".into(),
+    ] {
+        assert!(changes.contains(&expected), "{expected}: {changes:?}");
+    }
+    drop(socket);
+}
+
+/// The guide has all of them, with their labels.
+#[test]
+fn the_guide_is_complete() {
+    let guide = include_str!("../../actor-core/src/docs/metrics.md");
+    for it in ALL {
+        let row = guide
+            .lines()
+            .find(|row| row.starts_with(&format!("| `{}` |", it.name)));
+        let row = row.unwrap_or_else(|| panic!("{} is not in the guide", it.name));
+        for label in it.labels {
+            assert!(row.contains(&format!("`{label}`")), "{row}: {label}");
+        }
+        assert_eq!(
+            it.kind == Kind::Counter,
+            it.name.ends_with("_total"),
+            "{it:?}"
+        );
+        assert!(!it.help.is_empty());
+    }
+}
