@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use actor_core::prelude::*;
+use actor_core::{
+    prelude::*,
+    sql::{SqlError, Transaction},
+};
 use serde::{Deserialize, Serialize};
 
 /// Tells this process's actors from those of the one before.
@@ -190,6 +193,80 @@ impl Draft {
     #[action(durability = "acked")]
     async fn book(&self) -> Book {
         self.book.clone()
+    }
+}
+
+/// Counts in its own database first, then in its state, which must never know more.
+#[actor(sleep_after = "20ms")]
+pub(crate) struct Archive {
+    book: Book,
+}
+
+#[actor]
+impl Archive {
+    #[on_migrate]
+    async fn migrate(tx: &Transaction) -> Result<(), SqlError> {
+        tx.migrate(&[
+            "create table counted (caller integer, n integer, primary key (caller, n))",
+            "create table total (rows integer not null); insert into total values (0)",
+        ])
+        .await
+    }
+
+    #[on_create]
+    async fn create(_ctx: &Ctx<Self>) -> Self {
+        Self { book: Book::new() }
+    }
+
+    #[action]
+    async fn count(&mut self, ctx: &Ctx<Self>, caller: u64, n: u64) -> Result<Counted, SqlError> {
+        ctx.sql()
+            .transaction(|tx| async move {
+                // Both or neither.
+                tx.execute("insert into counted values (?, ?)", (caller, n))
+                    .await?;
+                tx.execute("update total set rows = rows + 1", ()).await
+            })
+            .await?;
+        Ok(self.book.count(caller, n))
+    }
+
+    /// By one statement, without a transaction of its own.
+    #[action]
+    async fn count_briefly(
+        &mut self,
+        ctx: &Ctx<Self>,
+        caller: u64,
+        n: u64,
+    ) -> Result<Counted, SqlError> {
+        let both =
+            "begin; insert into counted values (?, ?); update total set rows = rows + 1; commit";
+        ctx.sql().execute(both, (caller, n)).await?;
+        Ok(self.book.count(caller, n))
+    }
+
+    #[action]
+    async fn book(&self, ctx: &Ctx<Self>) -> Result<Book, SqlError> {
+        let sql = ctx.sql();
+        let rows: BTreeSet<(u64, u64)> = sql
+            .query("select caller, n from counted", ())
+            .await?
+            .into_iter()
+            .collect();
+        let total: usize = sql.query_one("select rows from total", ()).await?;
+        let mut book = self.book.clone();
+        if total != rows.len() {
+            book.odd.push(format!(
+                "{} rows, and {total} counted with them",
+                rows.len()
+            ));
+        }
+        for (caller, numbers) in &book.counted {
+            let missing = numbers.iter().find(|n| !rows.contains(&(*caller, *n)));
+            book.odd
+                .extend(missing.map(|n| format!("no row of {n} by {caller}")));
+        }
+        Ok(book)
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::{
-    actors::{Book, Counted, Draft, Ledger, set_round},
+    actors::{Archive, Book, Counted, Draft, Ledger, set_round},
     random::Random,
 };
 
@@ -47,6 +47,7 @@ pub(crate) struct Orders {
 pub(crate) enum Name {
     Ledger(String),
     Draft(String),
+    Archive(String),
 }
 
 /// What a process says, one line each.
@@ -113,6 +114,7 @@ async fn serve(orders: Orders) {
     let registry = Registry::builder()
         .actor::<Ledger>()
         .actor::<Draft>()
+        .actor::<Archive>()
         .shared_storage(Arc::clone(&driver))
         .build()
         .await
@@ -164,6 +166,14 @@ async fn find(
             match actor.book().await {
                 Ok(book) => Ok((book, actor.resolve().await?)),
                 Err(error) => Err(error),
+            }
+        }
+        Name::Archive(key) => {
+            let actor = registry.get::<Archive>(&**key);
+            match actor.book().await {
+                Ok(book) => Ok((book, actor.resolve().await?)),
+                Err(CallError::Actor(error)) => Err(CallError::Actor(error)),
+                Err(error) => return Err(error.to_actor_error()),
             }
         }
     };
@@ -237,6 +247,14 @@ impl Caller {
                     0 => (draft.count_surely(caller, n).await?, true),
                     _ => (draft.count(caller, n).await?, false),
                 }
+            }
+            Name::Archive(key) => {
+                let archive = self.registry.get_or_create::<Archive>(&**key);
+                let counted = match which {
+                    0..4 => archive.count_briefly(caller, n).await,
+                    _ => archive.count(caller, n).await,
+                };
+                (counted.map_err(|it| it.to_actor_error())?, true)
             }
         };
         let ack = Ack {

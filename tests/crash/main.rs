@@ -53,7 +53,8 @@ fn from_env(name: &str) -> Option<u64> {
 fn lasting() -> Vec<Name> {
     let ledgers = (0..12).map(|i| Name::Ledger(format!("ledger {i}")));
     let drafts = (0..6).map(|i| Name::Draft(format!("draft {i}")));
-    ledgers.chain(drafts).collect()
+    let archives = (0..4).map(|i| Name::Archive(format!("archive {i}")));
+    ledgers.chain(drafts).chain(archives).collect()
 }
 
 /// Actors that are created during a round.
@@ -61,7 +62,8 @@ fn of_round(round: u64) -> Vec<Name> {
     let key = |i| format!("round {round} {i}");
     let ledgers = (0..6).map(|i| Name::Ledger(key(i)));
     let drafts = (0..2).map(|i| Name::Draft(key(i)));
-    ledgers.chain(drafts).collect()
+    let archives = (0..2).map(|i| Name::Archive(key(i)));
+    ledgers.chain(drafts).chain(archives).collect()
 }
 
 fn orders(database: &Path, round: u64, seed: u64) -> Orders {
