@@ -23,6 +23,7 @@ const CRATES: &[&str] = &[
     "examples/axum-app",
     "examples/chat",
     "examples/counter",
+    "examples/notes",
     "tests/fixtures",
 ];
 
