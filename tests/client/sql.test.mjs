@@ -115,6 +115,19 @@ for (const encoding of ENCODINGS) {
 			assert.equal(await actor.ping(), "pong");
 		});
 
+		test("a sleep and the wake after it are reported", async () => {
+			const [key, watching] = [newKey(), newKey("observer")];
+			const actor = client.dbActorRaw.getOrCreate([key]);
+			await actor.configureLifecycleObserver(watching);
+			const observer = client.lifecycleObserver.getOrCreate([watching]);
+			const events = async () => (await observer.getEvents()).map((it) => [it.actorKey, it.event]);
+			await actor.triggerSleep();
+			await until("it reports its sleep", async () => (await events()).length === 1);
+			await actor.ping();
+			assert.deepEqual((await events()).slice(0, 2), [[key, "sleep"], [key, "wake"]]);
+			await actor.configureLifecycleObserver(null);
+		});
+
 		test("a row of on_disconnect is there", async () => {
 			const actor = raw();
 			await actor.configureDisconnectInsert(true, 50);

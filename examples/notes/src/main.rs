@@ -7,7 +7,6 @@
 //! ```
 //!
 //! With the npm package `rivetkit`: `client.notes.getOrCreate(["ann"]).search("milk")`.
-//!
 //! `PORT` says where it listens (8080), `DATABASE` in which file actors are kept (`./notes.db`).
 
 #[cfg(test)]
@@ -37,7 +36,6 @@ struct Note {
     tags: String,
 }
 
-/// What users are told.
 #[derive(Debug, thiserror::Error, ActionError)]
 enum NotesError {
     #[error("a note cannot be empty")]
@@ -49,7 +47,7 @@ enum NotesError {
 
 #[actor]
 impl Notes {
-    /// Brings the database up to date, in one transaction. Steps are only ever added.
+    /// Steps are only ever added.
     #[on_migrate]
     async fn migrate(tx: &Transaction) -> Result<(), SqlError> {
         tx.migrate(&[
@@ -112,7 +110,7 @@ async fn actors(database: &Path) -> Result<Registry, Box<dyn Error>> {
     Ok(builder.storage(Sqlite::open(database)?).build().await?)
 }
 
-/// The routes to them. An app of your own merges these into its router.
+/// The routes to them.
 fn app(registry: &Registry) -> Router {
     actor_axum::router(registry.clone())
 }
