@@ -7,7 +7,7 @@ import { pause, startFixtures } from "./support/server.mjs";
 const server = await startFixtures();
 
 for (const encoding of ENCODINGS) {
-	describe(`databases and sleep, ${encoding}`, () => {
+	describe(`databases and sleep, ${encoding}`, { concurrency: true }, () => {
 		const client = clientOf(server, { encoding });
 		const events = async (actor) => (await actor.getLogEntries()).map((it) => it.event);
 
@@ -64,6 +64,90 @@ for (const encoding of ENCODINGS) {
 			if (late === true) expected.push("late");
 			assert.deepEqual(await events(actor), expected);
 			await connection.dispose();
+		});
+
+		test("an alarm is logged, in this life or the next", async () => {
+			const actor = client.sleepWithDb.getOrCreate([newKey()]);
+			await actor.setAlarm(300);
+			await until("the alarm is logged", async () => (await events(actor)).includes("alarm"));
+			assert.deepEqual(await events(actor), ["wake", "alarm"]);
+			await actor.setAlarm(50);
+			await actor.triggerSleep();
+			await pause(400);
+			const seen = await until("the alarm woke it", async () => {
+				const it = await events(actor);
+				return it.length === 5 && it;
+			});
+			assert.deepEqual(seen, ["wake", "alarm", "sleep", "wake", "alarm"]);
+			const { startCount, sleepCount, onSleepDbWriteSuccess, onSleepDbWriteError } = await actor.getCounts();
+			assert.deepEqual([startCount, sleepCount, onSleepDbWriteSuccess, onSleepDbWriteError], [2, 1, true, null]);
+		});
+
+		test("no sleep before a slow alarm is over", async () => {
+			const actor = client.sleepWithSlowScheduledDb.getOrCreate([newKey()]);
+			await actor.scheduleSlowAlarm(50, 1_500);
+			await pause(3_000);
+			assert.deepEqual((await events(actor)).slice(0, 4), ["wake", "slow-alarm-start", "slow-alarm-finish", "sleep"]);
+		});
+
+		/** A raw socket that has said it is connected, and what it says after. */
+		async function socketOf(actor) {
+			const socket = await actor.webSocket("/");
+			const heard = [];
+			socket.addEventListener("message", ({ data }) => heard.push(JSON.parse(data)));
+			const says = (type) => until(`it says ${type}`, () => heard.some((it) => it.type === type));
+			await says("connected");
+			return { socket, heard, says, send: (it) => socket.send(typeof it === "string" ? it : JSON.stringify(it)) };
+		}
+
+		test("a socket's close is over before the sleep", async () => {
+			for (const name of ["sleepWithRawWsCloseDb", "sleepWithRawWsCloseDbListener"]) {
+				const actor = client[name].getOrCreate([newKey()]);
+				const { socket } = await socketOf(actor);
+				socket.close();
+				await pause(1_000);
+				const { closeStarted, closeFinished } = await actor.getStatus();
+				assert.deepEqual([closeStarted, closeFinished], [1, 1]);
+				assert.deepEqual((await events(actor)).slice(0, 5), ["wake", "close-start", "close-finish", "sleep", "wake"]);
+			}
+		});
+
+		test("a handler that outlives its grace writes no more", async () => {
+			const actor = client.sleepWsMessageExceedsGrace.getOrCreate([newKey()]);
+			const { send, says } = await socketOf(actor);
+			send("slow-db-work");
+			await says("started");
+			await actor.triggerSleep();
+			await pause(2_600);
+			const { messageStarted, messageFinished } = await actor.getStatus();
+			assert.deepEqual([messageStarted, messageFinished], [1, 0]);
+			assert.ok(!(await events(actor)).includes("msg-finish"));
+		});
+
+		test("nor do many with handles they took before", async () => {
+			const actor = client.sleepWsConcurrentDbExceedsGrace.getOrCreate([newKey()]);
+			const { heard, send } = await socketOf(actor);
+			for (let index = 0; index < 4; index += 1) send({ type: "slow-db-work", index });
+			await until("all have started", () => heard.filter((it) => it.type === "started").length === 4);
+			await actor.triggerSleep();
+			await pause(2_600);
+			const { handlerStarted, handlerFinished, handlerErrors } = await actor.getStatus();
+			assert.equal(handlerStarted, 4);
+			assert.ok(handlerFinished < 4);
+			assert.deepEqual(handlerErrors, []);
+		});
+
+		test("exactly what was written before the end is there", async () => {
+			const actor = client.sleepWsActiveDbExceedsGrace.getOrCreate([newKey()]);
+			const { heard, send, says } = await socketOf(actor);
+			send({ type: "start-writes" });
+			await says("started");
+			for (let index = 0; index < 3; index += 1) send({ type: "continue-write" });
+			await until("three writes", () => heard.filter((it) => it.type === "write").length === 3);
+			await actor.triggerSleep();
+			await pause(500);
+			assert.deepEqual(await events(actor), ["write-0", "write-1", "write-2"]);
+			assert.equal((await actor.getStatus()).writesCompleted, 3);
 		});
 
 		test("work keeps it awake, and the idle time comes after", async () => {

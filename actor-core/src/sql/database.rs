@@ -1,7 +1,7 @@
 //! The database of one actor during one life: who may use it now, and its connection.
 
 use std::{
-    fmt, mem,
+    fmt,
     panic::resume_unwind,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
@@ -137,7 +137,8 @@ impl Database {
             done
         });
         let done = running.await;
-        mem::forget(stop);
+        // Dropped here at the latest, when there is nothing left to stop.
+        drop(stop);
         match done.map_err(tokio::task::JoinError::try_into_panic) {
             Ok(done) => done,
             Err(Ok(panic)) => resume_unwind(panic),

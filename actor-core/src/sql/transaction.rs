@@ -141,7 +141,7 @@ impl Transaction {
         E: From<SqlError>,
         Fut: Future<Output = Result<T, E>>,
     {
-        let open = Open(Self::begin(database, within).await?);
+        let open = Self::begin(database, within).await?;
         let Ok(done) = timeout(within, work(open.0.clone())).await else {
             open.0.give_up(Phase::Expired);
             return Err(SqlError::Expired { after: within }.into());
@@ -157,9 +157,10 @@ impl Transaction {
         }
     }
 
-    async fn begin(database: &Arc<Database>, within: Duration) -> Result<Self, SqlError> {
+    async fn begin(database: &Arc<Database>, within: Duration) -> Result<Open, SqlError> {
         let turn = database.turn(Waiting::Transaction).await?;
-        let this = Self {
+        // Given up should this be dropped while it begins.
+        let open = Open(Self {
             inner: Arc::new(Inner {
                 database: Arc::clone(database),
                 phase: Arc::new(Mutex::new(Phase::Open)),
@@ -167,14 +168,12 @@ impl Transaction {
                 line: Semaphore::new(1),
                 within,
             }),
-        };
-        // Given up should this be dropped while it begins.
-        let open = Open(this.clone());
+        });
         let begin = Call::new("BEGIN IMMEDIATE", &())?;
-        this.work(move |db, stop| statement::execute(db, stop, &begin))
+        open.0
+            .work(move |db, stop| statement::execute(db, stop, &begin))
             .await?;
-        std::mem::forget(open);
-        Ok(this)
+        Ok(open)
     }
 
     /// Runs `work` in the transaction, if it still is one, and sees whether it is one after.

@@ -102,6 +102,16 @@ impl Databases {
         !matches!(self.place, Place::Nowhere)
     }
 
+    /// Whether an actor has one.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn has(&self, id: ActorId) -> bool {
+        match &self.place {
+            Place::Nowhere => false,
+            Place::Memory(_) => true,
+            Place::Directory(directory) => file(directory, id).exists(),
+        }
+    }
+
     /// Deletes an actor's database, which nobody has open. Deleting what is not there is `Ok`. Blocks
     /// for as long as the file system takes.
     ///

@@ -11,6 +11,10 @@ use crate::id::ActorId;
 /// Deletes the database of an actor that was destroyed. What cannot be deleted now is swept away
 /// when the storage is opened next.
 pub(super) async fn remove(databases: &Databases, id: ActorId) {
+    // Most actors have none, and need no thread for it.
+    if !databases.has(id) {
+        return;
+    }
     let databases = databases.clone();
     let removed = spawn_blocking(move || databases.remove(id)).await;
     if let Err(error) = removed.unwrap_or_else(|it| Err(io::Error::other(it))) {
