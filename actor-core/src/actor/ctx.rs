@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,9 +42,22 @@ pub struct Ctx<A: ActorType> {
 }
 
 impl<A: ActorType> Ctx<A> {
-    /// Whether it is that of any call through a handle.
+    /// Whether it is that of any other call through a handle. All fields are named, so that a new one
+    /// is thought of here.
     pub(crate) fn is_plain(&self) -> bool {
-        self.caller.is_none() && self.request.is_none()
+        let Self {
+            hub: _,
+            caller,
+            request,
+            scheduled,
+            origin,
+            holds_message,
+        } = self;
+        caller.is_none()
+            && request.is_none()
+            && scheduled.is_none()
+            && *origin == Origin::Turn
+            && !holds_message.load(Ordering::Relaxed)
     }
 
     /// This actor's id.

@@ -95,7 +95,7 @@ impl<A: Actor> Job<A> {
 
     /// Whether its context is that of any other call through a handle.
     pub(super) fn is_plain(&self) -> bool {
-        self.caller.is_none() && self.request.is_none()
+        matches!(self.then, Then::Reply) && self.caller.is_none() && self.request.is_none()
     }
 
     pub(super) fn ctx(&self, hub: &Arc<Hub<A>>, origin: Origin) -> Ctx<A> {
