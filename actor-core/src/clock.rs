@@ -80,9 +80,7 @@ impl Clock for System {
 
 impl Entropy for System {
     fn random(&self) -> u128 {
-        let mut bytes = [0; 16];
-        // Without randomness ids could collide, and an actor would be handed another's state.
-        getrandom::fill(&mut bytes).expect("the operating system has a random source");
-        u128::from_be_bytes(bytes)
+        // Seeded by the operating system, which need not be asked for each id.
+        rand::random()
     }
 }

@@ -1,6 +1,7 @@
 //! From storage to a live actor: load or create, bring the connections back, wake.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -8,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
@@ -350,9 +352,7 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
         Some(bytes) => ciborium::from_reader(&*bytes)
             .map_err(|e| e.to_string())
             .and_then(|value: Value| value.deserialize_into().map_err(|e| e.to_string())),
-        None => Value::Undefined
-            .deserialize_into()
-            .map_err(|e| e.to_string()),
+        None => undefined(),
     }
     .map_err(|e| {
         ActorError::new("actor", "invalid_input", format!("the actor's input: {e}"))
@@ -364,6 +364,22 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
     finish(
         "on_create",
         Guard::new(A::create(&ctx, input), timeout).await,
+    )
+}
+
+/// The input that nobody gave. Most actors take any value, and that needs no reading.
+fn undefined<T: DeserializeOwned + 'static>() -> Result<T, String> {
+    let mut input: Option<T> = None;
+    if let Some(any) = (&mut input as &mut dyn Any).downcast_mut() {
+        *any = Some(Value::Undefined);
+    }
+    input.map_or_else(
+        || {
+            Value::Undefined
+                .deserialize_into()
+                .map_err(|e| e.to_string())
+        },
+        Ok,
     )
 }
 

@@ -213,11 +213,13 @@ impl Registry {
     }
 
     pub(crate) fn typed_address<A: Actor>(&self, key: ActorKey) -> Result<Address, ActorError> {
-        if !self.inner.by_type.contains_key(&TypeId::of::<A>()) {
-            return Err(not_registered(A::NAME));
-        }
-        self.address(&self.inner.namespace, A::NAME, key)
-            .ok_or_else(|| not_registered(A::NAME))
+        let factory = self.inner.by_type.get(&TypeId::of::<A>());
+        let factory = factory.ok_or_else(|| not_registered(A::NAME))?;
+        Ok(Address {
+            namespace: Arc::clone(&self.inner.namespace),
+            name: Arc::clone(&factory.info().name),
+            key,
+        })
     }
 
     /// Finds or makes the actor at `address`.

@@ -1,7 +1,7 @@
 //! Which actors are in memory: one slot for each id under any race.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     actor::{About, Actor},
     cell::{AnySlot, Host, Roster, Slot, TypeInfo},
-    id::ActorId,
+    id::{ActorId, IdMap},
     key::Address,
 };
 
@@ -25,7 +25,7 @@ pub(super) struct Table {
 
 #[derive(Default)]
 struct Seats {
-    by_id: HashMap<ActorId, Weak<dyn AnySlot>>,
+    by_id: IdMap<Weak<dyn AnySlot>>,
     by_address: HashMap<Address, ActorId>,
 }
 
@@ -50,16 +50,18 @@ impl Table {
         make: impl FnOnce() -> Arc<dyn AnySlot>,
     ) -> Arc<dyn AnySlot> {
         let mut seats = self.lock();
-        let holder = match seats.by_address.get(&about.address) {
-            Some(holder) if !recorded => *holder,
-            Some(_) | None => about.id,
+        let Seats { by_id, by_address } = &mut *seats;
+        let seat = by_address.entry(about.address.clone());
+        let holder = match &seat {
+            Entry::Occupied(holder) if !recorded => *holder.get(),
+            Entry::Occupied(_) | Entry::Vacant(_) => about.id,
         };
-        if let Some(slot) = seats.by_id.get(&holder).and_then(Weak::upgrade) {
+        if let Some(slot) = by_id.get(&holder).and_then(Weak::upgrade) {
             return slot;
         }
         let slot = make();
-        seats.by_id.insert(about.id, Arc::downgrade(&slot));
-        seats.by_address.insert(about.address.clone(), about.id);
+        by_id.insert(about.id, Arc::downgrade(&slot));
+        seat.insert_entry(about.id);
         slot
     }
 
