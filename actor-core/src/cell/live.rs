@@ -39,6 +39,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) slot: Arc<Slot<A>>,
     pub(super) hub: Arc<Hub<A>>,
     quiet: bool,
+    /// Whether the mailbox may hold something. If not, whoever puts something in wakes the task.
+    pub(super) looks: bool,
     /// Whether the state may be half-changed and must not be saved.
     pub(super) tainted: bool,
     /// Whether a destroy failed.
@@ -129,6 +131,7 @@ impl<A: Actor> Cell<A> {
             slot,
             hub,
             quiet: false,
+            looks: true,
             tainted: false,
             undestroyed: false,
             beside: false,
@@ -171,7 +174,9 @@ impl<A: Actor> Cell<A> {
             // Before the effect is performed, because that waits for the turn that runs now.
             self.hub.begin_stop();
         }
-        self.effects.extend(effect);
+        if let Some(effect) = effect {
+            self.effects.push_back(effect);
+        }
     }
 
     pub(super) fn ask(&mut self, stop: Stop) {
@@ -261,6 +266,9 @@ impl<A: Actor> Cell<A> {
 
     /// Looks into the mailbox, which is only worth its lock when nothing else is to do.
     fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
+        if !self.looks {
+            return self.rest(cx);
+        }
         let started = self.may_begin();
         let mut mailbox = self.slot.mailbox();
         let stop = mailbox.take_stop();
@@ -276,8 +284,10 @@ impl<A: Actor> Cell<A> {
         };
         let free_waits = started && mailbox.has_free();
         let news = first.is_some() || stop.is_some() || free_waits;
-        // Who goes on anyway need not be woken.
-        let rung = !news && mailbox.poll_any(cx).is_ready();
+        // Also when there is something to do: what comes meanwhile is found in the task's next run,
+        // and where nothing comes the mailbox is not locked again.
+        let rung = mailbox.poll_any(cx).is_ready();
+        self.looks = rung || !started;
         drop(mailbox);
         if let Some(stop) = stop {
             self.ask(stop);

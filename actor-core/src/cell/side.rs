@@ -267,7 +267,9 @@ impl<A: Actor> Cell<A> {
         }
         let tag = self.tag(durability);
         self.follow(job, tag);
-        self.disconnect_all(leaving);
+        if !leaving.is_empty() {
+            self.disconnect_all(leaving);
+        }
         self.want_save();
     }
 

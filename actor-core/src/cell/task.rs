@@ -67,6 +67,9 @@ impl<A: Actor> Lives<A> {
     }
 
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Doing::Serves(life) = &mut self.doing {
+            life.cell.looks = true;
+        }
         for _ in 0..BURST {
             let step = match &mut self.doing {
                 Doing::Serves(life) => ready!(life.poll_step(cx)),

@@ -107,6 +107,8 @@ impl<A: Actor> Cell<A> {
 
     /// Moves along what goes on beside a turn that waits. Ready when the turn must not go on.
     fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        // The mailbox wakes the task for this turn, and calls stay in it.
+        self.looks = true;
         self.poll_side(cx);
         loop {
             let mut mailbox = self.slot.mailbox();

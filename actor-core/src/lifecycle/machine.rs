@@ -104,6 +104,7 @@ impl Machine {
         }
     }
 
+    #[inline]
     pub(crate) fn is_started(&self) -> bool {
         self.phase == Phase::Started
     }
@@ -125,6 +126,7 @@ impl Machine {
     }
 
     /// What keeps it awake, if anything (B1).
+    #[inline]
     pub(crate) fn may_sleep(&self) -> Result<(), StayAwake> {
         if !self.is_started() {
             return Err(StayAwake::NotStarted);
@@ -138,6 +140,7 @@ impl Machine {
     }
 
     /// When [`Event::Deadline`] is due.
+    #[inline]
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Started => Some(self.idle_since? + self.sleep_after?),
@@ -147,17 +150,20 @@ impl Machine {
     }
 
     /// Whether the time of [`Event::Quiet`] matters, so that it need not be read otherwise.
+    #[inline]
     pub(crate) fn counts_idle_time(&self) -> bool {
         self.sleep_after.is_some() || !self.is_started()
     }
 
     /// There is something to do again. Apart from [`on`](Self::on) because it happens at every burst
     /// of messages and reads no time.
+    #[inline]
     pub(crate) fn busy(&mut self) {
         self.idle_since = None;
     }
 
     /// When the grace of a stop under way is over (G3).
+    #[inline]
     pub(crate) fn grace_ends(&self) -> Option<Instant> {
         match self.phase {
             Phase::Grace { until, .. } => Some(until),
@@ -168,6 +174,7 @@ impl Machine {
     }
 
     /// Takes an event; answers what to do.
+    #[inline]
     pub(crate) fn on(&mut self, now: Instant, event: Event) -> Option<Effect> {
         match (self.phase, event) {
             (Phase::Loading, Event::Started) => {
