@@ -207,6 +207,11 @@ impl Door {
         if let Some(preflight) = self.cors.preflight(&request, Preflight::Gateway) {
             return preflight;
         }
+        // What else is wrong with the request is told first.
+        let route = route.and_then(|route| {
+            headers::skip_ready_wait(request.headers())?;
+            Ok(route)
+        });
         let origin = self.cors.origin(request.headers());
         let ray = self.rays.of(request.headers());
         let (parts, body) = request.into_parts();

@@ -252,3 +252,32 @@ async fn bodies_that_are_no_call_are_refused() {
         assert!(error.is("actor", "invalid_request"), "{error}");
     }
 }
+
+/// Asking to skip a wait that there is not changes nothing, and is read strictly.
+#[tokio::test]
+async fn skip_ready_wait_is_a_strict_flag() {
+    let (server, _registry) = Server::plain().await;
+    for name in ["x-rivet-skip-ready-wait", "x-rivet-bypass-connectable"] {
+        for (value, status) in [("1", 200), ("true", 200), ("false", 200), ("yes", 400)] {
+            let call = server.request("POST", &counter("k", "/action/count"));
+            let answer = call.header(name, value).body("{}").send().await;
+            assert_eq!(answer.status(), status, "{name}: {value}");
+            if status == 400 {
+                assert_eq!(code(&answer), "guard.invalid_header");
+                assert_eq!(
+                    header(&answer, "x-rivet-error"),
+                    Some("guard.invalid_header")
+                );
+            }
+        }
+    }
+    for (name, value, status) in [
+        ("skip-ready-wait", "0", 200),
+        ("bypass-connectable", "true", 200),
+        ("bypass-connectable", "maybe", 400),
+    ] {
+        let target = format!("{}&rvt-{name}={value}", counter("k", "/action/count"));
+        let answer = server.request("POST", &target).body("{}").send().await;
+        assert_eq!(answer.status(), status, "{name}: {value}");
+    }
+}

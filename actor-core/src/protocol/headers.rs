@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::{DecodeError, encoding::decode_params};
-use crate::value::Value;
+use crate::{error::ActorError, value::Value};
 
 /// The encoding of a call: `json`, `cbor` or `bare`; JSON without it.
 pub const ENCODING: &str = "x-rivet-encoding";
@@ -17,6 +17,8 @@ pub const ACTOR: &str = "x-rivet-actor";
 pub const TOKEN: &str = "x-rivet-token";
 /// Asks to deliver to an actor that is not ready yet.
 pub const SKIP_READY_WAIT: &str = "x-rivet-skip-ready-wait";
+/// What older clients call [`SKIP_READY_WAIT`].
+pub const BYPASS_CONNECTABLE: &str = "x-rivet-bypass-connectable";
 /// On errors made before an actor was reached: `group.code`.
 pub const ERROR: &str = "x-rivet-error";
 /// Which of the actor's lives answered.
@@ -73,7 +75,9 @@ impl Subprotocols {
             let (name, value) = token.split_once('.').unwrap_or((token, ""));
             match name {
                 SUBPROTOCOL if value.is_empty() => found.rivet = true,
-                "rivet_skip_ready_wait" => found.skip_ready_wait = true,
+                "rivet_skip_ready_wait" | "rivet_bypass_connectable" => {
+                    found.skip_ready_wait = true
+                }
                 "rivet_encoding" => first(&mut found.encoding, value),
                 "rivet_target" => first(&mut found.target, value),
                 "rivet_actor" => first(&mut found.actor, value),
@@ -92,6 +96,30 @@ impl Subprotocols {
 
 fn first(place: &mut Option<String>, value: &str) {
     place.get_or_insert_with(|| percent_decode_str(value).decode_utf8_lossy().into_owned());
+}
+
+/// Whether the headers ask to deliver to an actor that is not ready yet. An actor here is started by the
+/// request itself, so there is nothing to skip; but who asks for it wrongly is told so.
+///
+/// # Errors
+///
+/// `guard.invalid_header` when a value is not one that [`parse_flag`] reads.
+pub fn skip_ready_wait(headers: &http::HeaderMap) -> Result<bool, ActorError> {
+    let mut asked = false;
+    for name in [SKIP_READY_WAIT, BYPASS_CONNECTABLE] {
+        for value in headers.get_all(name) {
+            let flag = value.to_str().ok().and_then(parse_flag);
+            asked |= flag.ok_or_else(|| {
+                let text = format!("`{name}` is neither `true` nor `false`");
+                let metadata = Value::object([("header", name)]);
+                ActorError::new("guard", "invalid_header", text)
+                    .with_status(400)
+                    .with_metadata(metadata)
+                    .public()
+            })?;
+        }
+    }
+    Ok(asked)
 }
 
 /// Reads the value of [`SKIP_READY_WAIT`].
@@ -137,6 +165,33 @@ mod tests {
         assert_eq!(found.token.as_deref(), Some("a b"));
         assert!(found.skip_ready_wait);
         assert_eq!(found.others, ["my.own"]);
+    }
+
+    #[test]
+    fn flags_are_strict_under_either_name() {
+        for name in [SKIP_READY_WAIT, BYPASS_CONNECTABLE] {
+            let read = |value: &str| {
+                let headers = http::HeaderMap::from_iter([(
+                    http::HeaderName::from_static(name),
+                    value.parse().unwrap(),
+                )]);
+                skip_ready_wait(&headers)
+            };
+            for (value, flag) in [("1", true), ("true", true), ("0", false), ("false", false)] {
+                assert_eq!(read(value).unwrap(), flag, "{name}: {value}");
+            }
+            for value in ["", "yes", "TRUE", "true ", "2"] {
+                let error = read(value).unwrap_err();
+                assert!(error.is("guard", "invalid_header"), "{error}");
+                assert_eq!((error.status(), error.is_public()), (400, true));
+            }
+        }
+        assert!(!skip_ready_wait(&http::HeaderMap::new()).unwrap());
+        assert!(
+            Subprotocols::parse(["rivet_bypass_connectable"])
+                .unwrap()
+                .skip_ready_wait
+        );
     }
 
     #[test]

@@ -244,7 +244,8 @@ impl<'a> Params<'a> {
             "region" => &mut self.region,
             "crash-policy" => &mut self.crash_policy,
             "token" => &mut self.token,
-            "skip-ready-wait" => &mut self.skip_ready_wait,
+            // The latter is what older clients call it.
+            "skip-ready-wait" | "bypass-connectable" => &mut self.skip_ready_wait,
             _ => return Err(invalid(format!("no parameter is called `{PREFIX}{name}`"))),
         };
         if place.replace(value).is_some() {
