@@ -102,7 +102,7 @@
 //! [errors](guide::errors), [requests](guide::requests), [metrics](guide::metrics), [raw WebSockets](guide::websockets),
 //! [schedules](guide::schedules),
 //! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
-//! [without macros](guide::by_hand). The options of each macro stand with
+//! [without macros](guide::by_hand), [coming from elsewhere](guide::coming_from). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event), [`#[derive(Queue)]`](macro@Queue) and
 //! [`#[derive(ActionError)]`](macro@ActionError).
 //!
@@ -232,6 +232,9 @@ pub mod guide {
     #[cfg(feature = "testing")]
     #[doc = include_str!("docs/testing.md")]
     pub mod testing {}
+
+    #[doc = include_str!("docs/coming_from.md")]
+    pub mod coming_from {}
 
     #[doc = include_str!("docs/by_hand.md")]
     ///
