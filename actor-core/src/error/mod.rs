@@ -204,6 +204,7 @@ impl IntoActorError for ActorError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoActorError for Infallible {
     fn to_actor_error(&self) -> ActorError {
         match *self {}

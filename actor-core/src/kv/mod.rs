@@ -306,6 +306,7 @@ impl From<TooMuchPending> for KvError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoActorError for KvError {
     fn to_actor_error(&self) -> ActorError {
         let code = match self {

@@ -69,6 +69,7 @@ impl From<TooMuchPending> for QueueError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoActorError for QueueError {
     fn to_actor_error(&self) -> ActorError {
         let queue = |code| ActorError::new("queue", code, self.to_string());

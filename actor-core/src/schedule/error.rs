@@ -72,6 +72,7 @@ impl From<TooMuchPending> for ScheduleError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoActorError for ScheduleError {
     fn to_actor_error(&self) -> ActorError {
         let code = match self {

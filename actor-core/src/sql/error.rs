@@ -173,6 +173,7 @@ impl From<rusqlite::Error> for SqlError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoActorError for SqlError {
     fn to_actor_error(&self) -> ActorError {
         let error = ActorError::new("sql", self.code(), Cow::Owned(self.to_string()));
