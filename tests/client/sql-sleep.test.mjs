@@ -90,6 +90,19 @@ for (const encoding of ENCODINGS) {
 			assert.deepEqual((await events(actor)).slice(0, 4), ["wake", "slow-alarm-start", "slow-alarm-finish", "sleep"]);
 		});
 
+		test("what on_sleep schedules runs once, after the wake", async () => {
+			const actor = client.sleepScheduleAfter.getOrCreate([newKey()]);
+			await actor.getCounts();
+			await actor.triggerSleep();
+			await pause(3_500);
+			const counts = await until("it has run", async () => {
+				const it = await actor.getCounts();
+				return it.scheduledActionCount && it;
+			});
+			assert.deepEqual(counts, { startCount: 2, sleepCount: 1, scheduledActionCount: 1 });
+			assert.deepEqual(await events(actor), ["wake", "sleep", "wake", "scheduled-action"]);
+		});
+
 		/** A raw socket that has said it is connected, and what it says after. */
 		async function socketOf(actor) {
 			const socket = await actor.webSocket("/");
