@@ -65,7 +65,6 @@ impl WorkKind {
         Self::HttpCall,
         Self::Request,
         Self::Connecting,
-        Self::Scheduled,
         Self::StateChange,
         Self::Run,
         Self::ParkedRun,
@@ -73,6 +72,7 @@ impl WorkKind {
         Self::WaitUntil,
         Self::Timer,
         Self::Socket,
+        Self::Scheduled,
     ];
 
     /// What is counted where handlers get it, and not by the cell.
@@ -175,7 +175,6 @@ mod tests {
                 "HttpCall yes yes yes",
                 "Request yes yes yes",
                 "Connecting yes yes yes",
-                "Scheduled yes yes yes",
                 "StateChange yes yes yes",
                 "Run yes yes -",
                 "ParkedRun - yes -",
@@ -183,6 +182,7 @@ mod tests {
                 "WaitUntil - yes yes",
                 "Timer - - -",
                 "Socket yes - -",
+                "Scheduled yes yes yes",
             ]
         );
     }
