@@ -24,6 +24,7 @@ mod queue;
 mod receivers;
 mod requests;
 mod schedules;
+mod sleepers;
 mod sql;
 mod websockets;
 
