@@ -1,7 +1,7 @@
 //! The arms that run handlers: take the arguments, call, reply.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::{Path, Type, spanned::Spanned as _};
 
 use super::calls::{self, answer, called, variant};
@@ -18,7 +18,7 @@ pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
             let input = hook
                 .value
                 .as_ref()
-                .map(|ty| quote_spanned!(ty.span()=> __input));
+                .map(|ty| local("__input", ty).into_token_stream());
             let input: Vec<_> = input.into_iter().collect();
             let call = invoke(&hook.method, &quote!(__p::Ctx<Self>), &input);
             let output = &hook.method.output;
@@ -48,7 +48,7 @@ pub(super) fn migrate(model: &Handlers) -> TokenStream {
     let is_new = hook
         .value
         .as_ref()
-        .map(|ty| quote_spanned!(ty.span()=> __is_new));
+        .map(|ty| local("__is_new", ty).into_token_stream());
     let given: Vec<_> = tx.into_iter().chain(is_new).collect();
     let call = invoke(&hook.method, &quote!(__p::Ctx<Self>), &given);
     let output = &hook.method.output;
@@ -136,10 +136,11 @@ fn run_hook(hook: &Hook) -> TokenStream {
     });
     let given = hook.kind.given().map(|_| match &hook.value {
         Some(ty) => {
+            let given = local("__given", ty);
             let value = if hook.kind == HookKind::Request {
-                quote_spanned!(ty.span()=> __p::request::<#ty>(__given))
+                quote_spanned!(ty.span()=> __p::request::<#ty>(#given))
             } else {
-                quote_spanned!(ty.span()=> __p::args(__given).0)
+                quote_spanned!(ty.span()=> __p::args(#given).0)
             };
             (quote!(ref mut __given,), Some(value))
         }
@@ -164,6 +165,12 @@ fn run_hook(hook: &Hook) -> TokenStream {
     quote! {
         __Call::#variant(#(#taken)* ref mut __reply) => #reply(__reply, #call),
     }
+}
+
+/// A local of ours that errors show at the user's type. It resolves as ours, which the type's own span
+/// would not do where the type was written by a macro of the user's.
+fn local(name: &str, ty: &Type) -> Ident {
+    Ident::new(name, ty.span().resolved_at(Span::call_site()))
 }
 
 /// What a hook has to give back.
