@@ -22,6 +22,7 @@ mod lifecycle;
 mod metrics;
 mod queue;
 mod receivers;
+mod replay;
 mod requests;
 mod schedules;
 mod sleepers;

@@ -1,6 +1,7 @@
 //! One connection as an author sees it: who it is, what is remembered of it, how to reach it.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -45,6 +46,16 @@ pub(crate) struct Inner<A: ActorType> {
     pub(super) state: Mutex<A::ConnState>,
     /// Whether `on_websocket` is over, and so `on_close` is to run.
     has_opened: AtomicBool,
+    taken: Mutex<Taken>,
+}
+
+/// The messages of a connection that took effect, as far as they may come again. Their numbers are
+/// stored in one commit with what they did (P3).
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) numbers: BTreeSet<u64>,
+    /// Whether storage has some.
+    pub(crate) is_stored: bool,
 }
 
 impl<A: ActorType> Inner<A> {
@@ -63,7 +74,12 @@ impl<A: ActorType> Inner<A> {
             request: None,
             state: Mutex::new(state),
             has_opened: AtomicBool::new(false),
+            taken: Mutex::default(),
         }
+    }
+
+    pub(crate) fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this is a raw WebSocket whose `on_websocket` is over.
@@ -150,6 +166,14 @@ impl<A: ActorType> Clone for Listener<A> {
 }
 
 impl<A: ActorType> Listener<A> {
+    /// What carries a socket's frames, if it is one.
+    pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
+        match self {
+            Self::Wire(outbox) | Self::Raw(outbox) => Some(outbox),
+            Self::Local(_) | Self::Request(_) | Self::Nobody => None,
+        }
+    }
+
     pub(crate) fn close(&self, frame: CloseFrame) {
         match self {
             Self::Wire(outbox) | Self::Raw(outbox) => outbox.close(frame),

@@ -36,10 +36,10 @@ pub use self::{
 };
 pub(crate) use self::{
     agenda::callable,
-    conn::{Inner, Listener, LocalQueue, Transport},
+    conn::{Inner, Listener, LocalQueue, Taken, Transport},
     hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
-    table::{Table, TooManySubscriptions},
+    table::{Gone, Table, TooManySubscriptions},
     work::Spawn,
 };
 use crate::{

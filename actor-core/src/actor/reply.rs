@@ -113,6 +113,9 @@ pub trait ReplySlot: Send {
 
     /// Sends the answer.
     fn release(&mut self);
+
+    /// Says nothing, now or later: the call comes again.
+    fn forget(&mut self);
 }
 
 impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
@@ -142,6 +145,12 @@ impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
             }
             To::Wire(mut wire) => wire.release(),
             To::Nobody => {}
+        }
+    }
+
+    fn forget(&mut self) {
+        if let To::Wire(mut wire) = mem::replace(&mut self.to, To::Nobody) {
+            wire.to = None;
         }
     }
 }

@@ -19,9 +19,18 @@ pub(crate) struct Table<A: ActorType> {
     /// Event name to those who asked for it.
     subscribers: BTreeMap<Arc<str>, BTreeSet<u64>>,
     /// Connections whose row on disk is out of date.
-    dirty: BTreeSet<ConnId>,
+    /// Or, where it says no, which have taken messages since.
+    dirty: BTreeMap<ConnId, bool>,
     /// Connections whose row on disk has to go.
-    removed: Vec<ConnId>,
+    removed: Vec<Gone>,
+}
+
+/// A connection that is no more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone {
+    pub(crate) id: ConnId,
+    /// Whether storage has numbers of messages that it took.
+    pub(crate) has_taken: bool,
 }
 
 struct Listed<A: ActorType> {
@@ -38,7 +47,7 @@ impl<A: ActorType> Default for Table<A> {
             by_id: BTreeMap::new(),
             listed: BTreeMap::new(),
             subscribers: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: BTreeMap::new(),
             removed: Vec::new(),
         }
     }
@@ -50,7 +59,9 @@ pub(crate) type Row<A> = (Arc<Inner<A>>, Vec<Arc<str>>);
 /// What the next commit says about connections.
 pub(crate) struct Changes<A: ActorType> {
     pub(crate) written: Vec<Row<A>>,
-    pub(crate) removed: Vec<ConnId>,
+    /// Those that have taken messages.
+    pub(crate) taken: Vec<Arc<Inner<A>>>,
+    pub(crate) removed: Vec<Gone>,
 }
 
 /// A connection that wants to hear more events than it may.
@@ -120,8 +131,8 @@ impl<A: ActorType> Table<A> {
     }
 
     /// A row on disk has to go, because `on_disconnect` is over.
-    pub(crate) fn forget_row(&mut self, id: ConnId) {
-        self.removed.push(id);
+    pub(crate) fn forget_row(&mut self, gone: Gone) {
+        self.removed.push(gone);
     }
 
     pub(crate) fn by_id(&self, id: ConnId) -> Option<&Arc<Inner<A>>> {
@@ -180,7 +191,15 @@ impl<A: ActorType> Table<A> {
     pub(crate) fn mark_dirty(&mut self, id: ConnId) {
         let listed = self.by_id.get(&id).and_then(|it| self.listed.get(it));
         if listed.is_some_and(Listed::has_row) {
-            self.dirty.insert(id);
+            self.dirty.insert(id, true);
+        }
+    }
+
+    /// A connection took a message, which is to be stored in one commit with what it did.
+    pub(crate) fn mark_taken(&mut self, id: ConnId) {
+        let listed = self.by_id.get(&id).and_then(|it| self.listed.get(it));
+        if listed.is_some_and(Listed::has_row) {
+            self.dirty.entry(id).or_insert(false);
         }
     }
 
@@ -189,7 +208,7 @@ impl<A: ActorType> Table<A> {
         let rows = self.listed.values().map(|it| &it.conn);
         self.dirty = rows
             .filter(|it| it.transport.is_stored())
-            .map(|it| it.id)
+            .map(|it| (it.id, true))
             .collect();
     }
 
@@ -200,12 +219,20 @@ impl<A: ActorType> Table<A> {
     /// Takes what the next commit has to say.
     pub(crate) fn take_changes(&mut self) -> Changes<A> {
         let dirty = std::mem::take(&mut self.dirty);
-        let rows = dirty
-            .iter()
-            .filter_map(|id| self.listed.get(self.by_id.get(id)?));
-        let written = rows.map(row).collect();
+        let (mut written, mut taken) = (Vec::new(), Vec::new());
+        for (id, whole) in dirty {
+            let seat = self.by_id.get(&id);
+            let Some(listed) = seat.and_then(|it| self.listed.get(it)) else {
+                continue;
+            };
+            if whole {
+                written.push(row(listed));
+            }
+            taken.push(Arc::clone(&listed.conn));
+        }
         Changes {
             written,
+            taken,
             removed: std::mem::take(&mut self.removed),
         }
     }

@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout};
 
 use super::persist;
 use crate::{
-    actor::{Actor, Hub, StateError},
-    id::{ActorId, ConnId, Generation},
+    actor::{Actor, Gone, Hub, Inner, StateError},
+    id::{ActorId, Generation},
     metrics::Stopwatch,
     storage::{Batch, Committed, Driver, Op, StorageError, keys},
 };
@@ -53,7 +53,7 @@ pub(super) struct Saving {
     last: Instant,
     size: usize,
     /// Connections whose rows the commits under way remove.
-    removing: Vec<ConnId>,
+    removing: Vec<Gone>,
     /// Whether this life has committed anything.
     has_committed: bool,
     /// How often a commit that was due has waited for the turns behind it, and since when.
@@ -221,11 +221,19 @@ impl Saving {
                 value,
             });
         }
-        for id in changes.removed {
-            self.removing.push(id);
+        for conn in changes.taken {
+            batch.ops.extend(taken(&conn)?);
+        }
+        for gone in changes.removed {
+            self.removing.push(gone);
             batch.ops.push(Op::Delete {
-                key: keys::connection(id),
+                key: keys::connection(gone.id),
             });
+            if gone.has_taken {
+                batch.ops.push(Op::Delete {
+                    key: keys::taken(gone.id),
+                });
+            }
         }
         let (written, alarm) = hub.take_written(self.version);
         batch.ops.extend(written);
@@ -242,8 +250,8 @@ impl Saving {
         self.queued = None;
         let mut table = hub.table();
         table.mark_all_dirty();
-        for id in mem::take(&mut self.removing) {
-            table.forget_row(id);
+        for gone in mem::take(&mut self.removing) {
+            table.forget_row(gone);
         }
         drop(table);
         hub.retake_written();
@@ -300,6 +308,25 @@ impl Saving {
         }
         Poll::Ready((since, result))
     }
+}
+
+/// The messages that a connection has taken and that may come again.
+fn taken<A: Actor>(conn: &Inner<A>) -> Result<Option<Op>, StateError> {
+    let oldest = conn.listener.outbox().and_then(|it| it.inbox().oldest());
+    let mut taken = conn.taken();
+    match oldest {
+        Some(oldest) => taken.numbers = taken.numbers.split_off(&oldest),
+        None => taken.numbers.clear(),
+    }
+    if taken.numbers.is_empty() && !taken.is_stored {
+        return Ok(None);
+    }
+    taken.is_stored = true;
+    let value = persist::encode_taken(&taken.numbers)?;
+    Ok(Some(Op::Put {
+        key: keys::taken(conn.id),
+        value,
+    }))
 }
 
 fn key_of(op: &Op) -> &[u8] {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     actor::{
-        Actor, Hook, Inner, Listener, Reply, ReplySlot as _, TooManySubscriptions, Transport,
+        Actor, Gone, Hook, Inner, Listener, Reply, ReplySlot as _, TooManySubscriptions, Transport,
         aborted,
     },
     connection::CloseFrame,
@@ -116,6 +116,7 @@ impl<A: Actor> Cell<A> {
                         caller: Some(Arc::clone(inner)),
                         request: inner.request.clone(),
                         then: Then::HttpDone(Arc::clone(inner)),
+                        ticket: None,
                     }),
                     Err((reply, error)) => {
                         let mut reply = Reply::<(), ActorError>::wire(reply);
@@ -205,7 +206,12 @@ impl<A: Actor> Cell<A> {
     /// sooner, a crash in between would leave nobody to run the hook for.
     pub(super) fn closed(&mut self, conn: &Inner<A>) {
         if conn.transport.is_stored() {
-            self.hub.table().forget_row(conn.id);
+            let has_taken = conn.taken().is_stored;
+            let gone = Gone {
+                id: conn.id,
+                has_taken,
+            };
+            self.hub.table().forget_row(gone);
             self.connections_changed();
         }
         self.machine.work.end(WorkKind::Connecting);

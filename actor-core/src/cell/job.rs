@@ -9,6 +9,7 @@ use crate::{
     actor::{
         Actor, Conn, Ctx, Hub, Listener, Origin, Receiver, ReplySlot as _, Transport, WireReply,
     },
+    connection::Ticket,
     error::{ActorError, CallError},
     id::ConnId,
     lifecycle::Stop,
@@ -22,6 +23,8 @@ pub(super) struct Job<A: Actor> {
     pub(super) caller: Option<Arc<Inner<A>>>,
     pub(super) request: Option<Arc<http::request::Parts>>,
     pub(super) then: Then<A>,
+    /// What is dealt with when it is over.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// What follows a handler.
@@ -69,6 +72,7 @@ impl<A: Actor> Job<A> {
             caller,
             request: None,
             then: Then::Reply,
+            ticket: None,
         }
     }
 
@@ -78,6 +82,7 @@ impl<A: Actor> Job<A> {
             caller: None,
             request: None,
             then,
+            ticket: None,
         }
     }
 
@@ -110,11 +115,25 @@ impl<A: Actor> Job<A> {
         }
     }
 
+    /// Its life broke: what comes again says nothing, whoever else waits is answered with `error`.
+    /// Whether it comes again.
+    pub(super) fn give_up(mut self, error: &ActorError) -> bool {
+        if self.ticket.is_none() {
+            self.refuse(error);
+            return false;
+        }
+        A::reply(&mut self.call).forget();
+        true
+    }
+
     /// Answers whoever waits for this job, or for what was to follow it, with `error`.
     pub(super) fn refuse(mut self, error: &ActorError) {
         let reply = A::reply(&mut self.call);
         reply.revoke(error.clone());
         reply.release();
+        if let Some(ticket) = &self.ticket {
+            ticket.settle();
+        }
         match self.then {
             Then::Admit(opening, _)
             | Then::Opened(opening, ..)

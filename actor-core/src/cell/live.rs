@@ -21,7 +21,7 @@ use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
     clock::Timestamp,
     config::{ActorOptions, Durability},
-    connection::{CloseFrame, Frame, Outbox},
+    connection::{CloseFrame, Frame, Outbox, Ticket},
     error::ActorError,
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
@@ -45,6 +45,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) tainted: bool,
     /// Whether a destroy failed.
     pub(super) undestroyed: bool,
+    /// Whether messages that were begun are to come again.
+    pub(super) rewinds: bool,
     /// Whether something goes on beside the turns: a commit, free handlers.
     pub(super) beside: bool,
     /// Whether the actor has anything on disk; if not, nothing looks at `saving`.
@@ -111,6 +113,10 @@ pub(super) enum Held<A: Actor> {
         event: Option<Arc<A::Event>>,
     },
     Message(Arc<Outbox>, Frame),
+    /// An answer to what a client sent, which then is dealt with.
+    Answer(A::Call, Ticket),
+    /// That a message is dealt with, which nobody is answered.
+    Taken(Ticket),
     Close(Listener<A>, CloseFrame),
     /// A connection is open, or a save done: somebody waits to hear it.
     Done(oneshot::Sender<Result<(), ActorError>>),
@@ -134,6 +140,7 @@ impl<A: Actor> Cell<A> {
             looks: true,
             tainted: false,
             undestroyed: false,
+            rewinds: false,
             beside: false,
             change_is_due: false,
             stores,
@@ -373,6 +380,7 @@ impl<A: Actor> Cell<A> {
             Msg::Http(call) => self.open(Box::new(call.opening)),
             Msg::Send(sending) => self.take_in(*sending),
             Msg::Open(opening) => self.open(opening),
+            Msg::SocketCall(sent) => return self.take_sent(*sent),
             Msg::Frame(incoming) => return self.take_frame(*incoming),
             Msg::Close(id, how) => self.client_left(id, how),
             Msg::Subscribe(id, event, on) => self.subscribe(id, &event, on),

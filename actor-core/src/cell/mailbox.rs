@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     actor::{Actor, ReadTurn, Turn},
-    connection::{CloseFrame, Message},
-    id::{ConnId, MessageIndex},
+    connection::{CloseFrame, Message, Ticket},
+    id::ConnId,
     lifecycle::Stop,
     queue::Sending,
 };
@@ -29,6 +29,8 @@ pub(crate) enum Msg<A: Actor> {
     Send(Box<Sending>),
     /// A client wants to connect.
     Open(Box<Opening<A>>),
+    /// A call over a client's socket, which comes again should its life break.
+    SocketCall(Box<SocketCall<A>>),
     /// A message over a raw socket.
     Frame(Box<Incoming>),
     /// A client has gone; over a raw socket it may have said how.
@@ -43,8 +45,15 @@ pub(crate) enum Msg<A: Actor> {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) conn: ConnId,
-    pub(crate) index: MessageIndex,
+    pub(crate) ticket: Ticket,
     pub(crate) message: Message,
+}
+
+/// What came over a socket of the protocol.
+pub(crate) struct SocketCall<A: Actor> {
+    pub(crate) conn: ConnId,
+    pub(crate) ticket: Ticket,
+    pub(crate) call: A::Call,
 }
 
 /// A message that was not taken, handed back.

@@ -5,6 +5,7 @@
 //! - [`task`]: one life after another. [`live`]: what a life does next. [`startup`] comes before it,
 //!   [`mod@stopping`] after.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
+//! - [`tunnel`]: what clients send takes effect once.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
@@ -37,6 +38,7 @@ mod slot;
 mod startup;
 mod stopping;
 mod task;
+mod tunnel;
 mod turns;
 mod visit;
 mod wire;

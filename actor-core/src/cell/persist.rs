@@ -1,13 +1,13 @@
 //! The stored form of an actor and of its connections: versioned, and never the wire's.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actor::{ActorType, Inner, Listener, StateError, Transport},
+    actor::{ActorType, Inner, Listener, StateError, Taken, Transport},
     id::ConnId,
 };
 
@@ -85,6 +85,36 @@ struct Row<P, S> {
 /// Version 2 has raw WebSockets.
 const ROW_VERSION: u32 = 2;
 
+/// The messages that a connection has taken, first version.
+#[derive(Deserialize, Serialize)]
+struct TakenRow {
+    v: u32,
+    numbers: BTreeSet<u64>,
+}
+
+const TAKEN_VERSION: u32 = 1;
+
+pub(super) fn encode_taken(numbers: &BTreeSet<u64>) -> Result<Bytes, StateError> {
+    let row = TakenRow {
+        v: TAKEN_VERSION,
+        numbers: numbers.clone(),
+    };
+    let mut out = Vec::new();
+    ciborium::into_writer(&row, &mut out).map_err(|e| StateError::Encode(e.into()))?;
+    Ok(out.into())
+}
+
+pub(super) fn decode_taken(bytes: &[u8]) -> Result<BTreeSet<u64>, StateError> {
+    let row: TakenRow = ciborium::from_reader(bytes).map_err(|e| StateError::Decode(e.into()))?;
+    if TAKEN_VERSION < row.v {
+        return Err(StateError::Newer {
+            found: row.v,
+            known: TAKEN_VERSION,
+        });
+    }
+    Ok(row.numbers)
+}
+
 /// A connection as it was before a sleep, without its socket.
 pub(super) struct StoredConn<A: ActorType> {
     pub(super) id: ConnId,
@@ -94,6 +124,8 @@ pub(super) struct StoredConn<A: ActorType> {
     transport: Transport,
     request: Option<Arc<Parts>>,
     has_opened: bool,
+    /// The messages that it has taken and that may come again.
+    pub(super) taken: Option<BTreeSet<u64>>,
 }
 
 impl<A: ActorType> StoredConn<A> {
@@ -103,6 +135,12 @@ impl<A: ActorType> StoredConn<A> {
         inner.request = self.request;
         if self.has_opened {
             inner.set_opened();
+        }
+        if let Some(numbers) = self.taken {
+            *inner.taken() = Taken {
+                numbers,
+                is_stored: true,
+            };
         }
         Arc::new(inner)
     }
@@ -192,6 +230,7 @@ pub(super) fn decode_conn<A: ActorType>(
         state,
         hears,
         transport,
+        taken: None,
         has_opened: raw.as_ref().is_some_and(|it| it.opened),
         request: raw.map(RawRow::request).transpose()?.map(Arc::new),
     })

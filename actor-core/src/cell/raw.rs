@@ -9,6 +9,7 @@ use super::{
     job::{Job, Opening, Then, lend},
     live::Cell,
     mailbox::{Incoming, Msg},
+    tunnel::is_taken,
 };
 use crate::{
     actor::{Actor, Hook, Inner, Receiver, Reply, Socket},
@@ -85,19 +86,26 @@ impl<A: Actor> Cell<A> {
     pub(super) fn take_frame(&mut self, incoming: Incoming) -> Option<Job<A>> {
         let Incoming {
             conn,
-            index,
+            ticket,
             message,
         } = incoming;
-        let conn = self.hub.table().by_id(conn).cloned()?;
-        let (to, answer) = oneshot::channel();
-        let socket = self.lend_socket(&conn, MESSAGE, index);
-        let call = A::hook(Hook::Message(socket, message, Reply::caller(to)))?;
-        let job = socket_job(call, Then::Message(answer), &conn);
-        if job.receiver() == Receiver::Free {
-            self.spawn_free(job);
+        let conn = self.hub.table().by_id(conn).cloned();
+        let Some(conn) = conn.filter(|it| !is_taken(it, &ticket)) else {
+            ticket.settle();
             return None;
+        };
+        let (to, answer) = oneshot::channel();
+        let socket = self.lend_socket(&conn, MESSAGE, ticket.index());
+        match A::hook(Hook::Message(socket, message, Reply::caller(to))) {
+            Some(call) => {
+                let job = socket_job(call, Then::Message(answer), &conn);
+                self.begin_ticket(job, ticket)
+            }
+            None => {
+                ticket.settle();
+                None
+            }
         }
-        Some(job)
     }
 
     /// Whether a message stands in front whose handler runs free, and as many run as may (P6).
@@ -169,5 +177,6 @@ fn socket_job<A: Actor>(call: A::Call, then: Then<A>, conn: &Arc<Inner<A>>) -> J
         caller: Some(Arc::clone(conn)),
         request: conn.request.clone(),
         then,
+        ticket: None,
     }
 }

@@ -112,10 +112,11 @@ impl<A: Actor> Cell<A> {
         let limit = self.options().mailbox;
         while self.machine.is_started() && self.free.as_ref().map_or(0, JoinSet::len) < limit {
             let next = self.slot.mailbox().next_free();
-            let Some(Msg::Call(call, conn)) = next else {
-                break;
+            let job = match next {
+                Some(Msg::Call(call, conn)) => self.take_call(call, conn),
+                Some(Msg::SocketCall(sent)) => self.take_sent(*sent),
+                Some(_) | None => break,
             };
-            let job = self.take_call(call, conn);
             self.jobs.extend(job);
         }
         self.slot.made_room();
@@ -236,6 +237,11 @@ impl<A: Actor> Cell<A> {
                 }
             }
             Held::Message(outbox, frame) => outbox.push_frame(frame),
+            Held::Answer(mut call, ticket) => {
+                A::reply(&mut call).release();
+                ticket.settle();
+            }
+            Held::Taken(ticket) => ticket.settle(),
             Held::Close(listener, frame) => listener.close(frame),
             Held::Run(fire) => self.begin_run(fire),
             Held::Completed(id, response) => self.slot.completions.complete(id, response),
@@ -261,6 +267,9 @@ impl<A: Actor> Cell<A> {
             Durability::None => Durability::None,
             actors => spec.durability.unwrap_or(actors),
         };
+        if exclusive && durability == Durability::Acked && job.ticket.is_some() {
+            self.note_effect(&job);
+        }
         let mut leaving = Vec::new();
         if self.hub.has_news() {
             leaving = self.send_outputs(exclusive, durability);
@@ -276,7 +285,10 @@ impl<A: Actor> Cell<A> {
     fn follow(&mut self, mut job: Job<A>, tag: u64) {
         use super::job::Then;
         match job.then {
-            Then::Reply => self.hold(tag, Held::Reply(job.call)),
+            Then::Reply => match job.ticket {
+                Some(ticket) => self.hold(tag, Held::Answer(job.call, ticket)),
+                None => self.hold(tag, Held::Reply(job.call)),
+            },
             Then::HttpDone(conn) => {
                 self.hold(tag, Held::Reply(job.call));
                 self.http_done(&conn);
@@ -311,7 +323,12 @@ impl<A: Actor> Cell<A> {
                 self.hook_over(job.call, answer);
                 self.closed(&conn);
             }
-            Then::Message(answer) => self.hook_over(job.call, answer),
+            Then::Message(answer) => {
+                self.hook_over(job.call, answer);
+                if let Some(ticket) = job.ticket {
+                    self.hold(tag, Held::Taken(ticket));
+                }
+            }
             Then::SocketClosed(conn, answer) => {
                 self.hook_over(job.call, answer);
                 self.socket_closed(&conn);
@@ -396,7 +413,17 @@ impl<A: Actor> Cell<A> {
         if let Some(kind) = ended {
             self.machine.work.end(kind);
         }
-        job.refuse(&error);
+        self.let_go(job, fault, &error);
+    }
+
+    /// One that was cut short because its life broke comes again, if it can; whoever waits for any
+    /// other is told.
+    fn let_go(&mut self, job: Job<A>, fault: &Fault, error: &ActorError) {
+        if self.broken.is_some() && matches!(fault, Fault::Broken(_)) {
+            self.rewinds |= job.give_up(error);
+        } else {
+            job.refuse(error);
+        }
     }
 
     /// A hook of a connection that goes did not return: the next life finds the row again, and shall

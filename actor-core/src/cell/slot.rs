@@ -34,6 +34,8 @@ pub(crate) struct Slot<A: Actor> {
     pub(crate) info: Arc<TypeInfo>,
     /// Whether somebody waits for room.
     crowded: AtomicBool,
+    /// Whether the last life broke because it could not save anything.
+    failed: AtomicBool,
     pub(crate) about: Arc<About>,
     pub(crate) host: Arc<Host>,
     /// Clients who are connected, also while the actor sleeps.
@@ -83,13 +85,15 @@ impl<A: Actor> Slot<A> {
             room: Notify::new(),
             crowded: AtomicBool::new(false),
             hibernating: Hibernating::default(),
+            failed: AtomicBool::new(false),
         }
     }
 
     /// Hands a message to the actor, waking it if it sleeps.
     pub(crate) fn send(self: &Arc<Self>, msg: Msg<A>) -> Result<(), Refused<A>> {
         let is_free = match &msg {
-            Msg::Call(call, _) => A::HANDLERS[A::handler(call)].receiver == Receiver::Free,
+            Msg::Call(call, _) => is_free::<A>(call),
+            Msg::SocketCall(sent) => is_free::<A>(&sent.call),
             Msg::Http(_)
             | Msg::Send(_)
             | Msg::Open(_)
@@ -185,6 +189,11 @@ impl<A: Actor> Slot<A> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the life before `this` one failed to save anything.
+    pub(super) fn note_failure(&self, this: bool) -> bool {
+        self.failed.swap(this, Ordering::AcqRel)
+    }
+
     /// Takes the actor off the list of those that exist.
     pub(super) fn strike(&self) {
         if let Some(roster) = self.host.roster.upgrade() {
@@ -225,6 +234,10 @@ impl<A: Actor> Slot<A> {
             Refused::Gone(_) => gone(),
         }
     }
+}
+
+fn is_free<A: Actor>(call: &A::Call) -> bool {
+    A::HANDLERS[A::handler(call)].receiver == Receiver::Free
 }
 
 /// The mailbox has no room (P6).

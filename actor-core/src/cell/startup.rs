@@ -25,7 +25,7 @@ use super::{
     slot::{self, Hears, Slot},
 };
 use crate::{
-    actor::{Actor, Ctx, Doorbell, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
+    actor::{Actor, Ctx, Doorbell, Gone, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
     config::Durability,
     connection::CloseFrame,
     error::{ActorError, IntoActorError as _},
@@ -266,12 +266,17 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Fail
         schedules: None,
     };
     let (mut schedules, mut shelf) = (BTreeMap::new(), None);
+    let mut taken = Vec::new();
     for Entry { key, value } in entries {
         match keys::read(&key) {
             keys::WakeKey::State => sorted.state = Some(value),
             keys::WakeKey::Connection(id) => {
                 let row = persist::decode_conn(id, &value).map_err(|e| unreadable(&e))?;
                 sorted.rows.insert(id, row);
+            }
+            keys::WakeKey::Taken(id) => {
+                let numbers = persist::decode_taken(&value).map_err(|e| unreadable(&e))?;
+                taken.push((id, numbers));
             }
             keys::WakeKey::Schedule(id) => {
                 let row = schedule::Row::decode(&value).map_err(|e| e.to_actor_error())?;
@@ -284,6 +289,11 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Fail
             keys::WakeKey::Unknown => {
                 tracing::warn!(actor = %slot.about.address, ?key, "an entry of an unknown kind");
             }
+        }
+    }
+    for (id, numbers) in taken {
+        if let Some(row) = sorted.rows.get_mut(&id) {
+            row.taken = Some(numbers);
         }
     }
     if !schedules.is_empty() || shelf.is_some() {
@@ -318,7 +328,10 @@ fn bring_back<A: Actor>(
         };
         if let Listener::Nobody = listener {
             // Its `on_disconnect` did not return.
-            table.forget_row(*id);
+            table.forget_row(Gone {
+                id: *id,
+                has_taken: row.taken.is_some(),
+            });
             return false;
         }
         let stored = std::mem::take(&mut row.hears);
@@ -427,10 +440,26 @@ pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
             reply.fail(error.clone());
             reply.release();
         }
+        Msg::SocketCall(mut sent) => {
+            let reply = A::reply(&mut sent.call);
+            reply.fail(error.clone());
+            reply.release();
+            sent.ticket.settle();
+        }
+        Msg::Frame(incoming) => {
+            // There is no answer by which its client could be told. That the process stops it is told
+            // otherwise.
+            let reason = format!("{}.{}", error.group(), error.code());
+            let outbox = incoming.ticket.outbox();
+            if !error.is("actor", "stopping") {
+                outbox.close(CloseFrame::new(1011, reason));
+            }
+            incoming.ticket.settle();
+        }
         Msg::Http(call) => call.opening.done.refuse(error),
         Msg::Send(sending) => sending.refuse(error),
         Msg::Open(opening) => opening.done.refuse(error),
         Msg::Visit(visit) => visit.refuse(error),
-        Msg::Frame(_) | Msg::Close(..) | Msg::Subscribe(..) => {}
+        Msg::Close(..) | Msg::Subscribe(..) => {}
     }
 }

@@ -152,16 +152,24 @@ impl<A: Actor> Cell<A> {
         let why = if self.undestroyed { Stop::Sleep } else { why };
         metrics::count(&metrics::STOPS, [&self.slot.info.name, why.name()]);
         self.end_life();
+        if self.rewinds {
+            self.slot.rewind();
+        }
+        let hopeless = self.slot.note_failure(self.rewinds) && self.rewinds;
         let mut alarm = None;
         let mut mailbox = self.slot.mailbox();
         let refused = match why {
             Stop::Sleep if !self.slot.host.is_closing() => {
-                if mailbox.has_calls() {
+                if mailbox.has_calls() && !hopeless {
                     return false;
                 }
                 mailbox.phase = Phase::Asleep;
                 alarm = self.hub.alarm();
-                Vec::new()
+                if hopeless {
+                    mailbox.drain_awaited()
+                } else {
+                    Vec::new()
+                }
             }
             Stop::Sleep | Stop::Shutdown => {
                 mailbox.phase = Phase::Asleep;
@@ -183,10 +191,12 @@ impl<A: Actor> Cell<A> {
             // The replies of the last turns saw state that is gone as it was asked to be.
             self.release_held();
         }
-        let error = if why == Stop::Destroy {
-            slot::gone()
-        } else {
-            slot::stopping()
+        let error = match why {
+            Stop::Destroy => slot::gone(),
+            Stop::Sleep if hopeless => {
+                ActorError::new("actor", "storage_failed", "two saves in a row failed")
+            }
+            Stop::Sleep | Stop::Shutdown => slot::stopping(),
         };
         for msg in refused {
             refuse(msg, &error);
@@ -244,7 +254,7 @@ impl<A: Actor> Cell<A> {
         self.abort_beside().await;
         self.close_sql().await;
         for job in mem::take(&mut self.jobs) {
-            job.refuse(&broken.error);
+            self.rewinds |= job.give_up(&broken.error);
         }
         // A commit under way may still happen: the next life has to see it, and its callers too.
         self.saving.drop_queued();
@@ -259,8 +269,13 @@ impl<A: Actor> Cell<A> {
             .collect();
         self.slot.keep_hearing(rows);
         self.end_life();
+        if self.rewinds {
+            self.slot.rewind();
+        }
         let shutdown = self.slot.host.is_closing();
-        let hopeless = broken.cause == Cause::Storage && !self.saving.has_committed();
+        // One that could not save anything is followed by one that tries again, and no more.
+        let failed = broken.cause == Cause::Storage && !self.saving.has_committed();
+        let hopeless = self.slot.note_failure(failed) && failed;
         let waits = self.slot.has_failed_runs();
         let mut mailbox = self.slot.mailbox();
         if shutdown || !(mailbox.has_calls() || waits) || hopeless {
@@ -293,6 +308,12 @@ impl<A: Actor> Cell<A> {
                     reply.revoke(error.clone());
                     reply.release();
                 }
+                // It comes again.
+                Held::Answer(mut call, _) => {
+                    A::reply(&mut call).forget();
+                    self.rewinds = true;
+                }
+                Held::Taken(_) => self.rewinds = true,
                 Held::Done(to) => {
                     // The client may have gone.
                     let _ = to.send(Err(error.clone()));
@@ -315,6 +336,11 @@ impl<A: Actor> Cell<A> {
         for it in held {
             match it {
                 Held::Reply(mut call) => A::reply(&mut call).release(),
+                Held::Answer(mut call, ticket) => {
+                    A::reply(&mut call).release();
+                    ticket.settle();
+                }
+                Held::Taken(ticket) => ticket.settle(),
                 Held::Close(listener, frame) => listener.close(frame),
                 Held::Done(to) => {
                     let _ = to.send(Ok(()));

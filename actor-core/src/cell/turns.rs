@@ -246,6 +246,7 @@ impl<A: Actor> Cell<A> {
 fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
     let receiver = match msg {
         Msg::Call(call, _) => Some(A::HANDLERS[A::handler(call)].receiver),
+        Msg::SocketCall(sent) => Some(A::HANDLERS[A::handler(&sent.call)].receiver),
         Msg::Frame(_) => raw::receiver_of_messages::<A>(),
         Msg::Http(_)
         | Msg::Send(_)

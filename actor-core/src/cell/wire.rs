@@ -7,20 +7,19 @@ use tokio::sync::{futures::Notified, oneshot};
 
 use super::{
     job::{HttpCall, OpenDone, Opening},
-    mailbox::{Incoming, Msg, Phase, Refused},
+    mailbox::{Incoming, Msg, Phase, Refused, SocketCall},
     raw,
     request::{Asked, Underway},
     slot::Slot,
+    tunnel::answer_with,
     visit::Visit,
 };
 use crate::{
-    actor::{
-        About, Actor, HttpAnswer, Listener, Reply, ReplySlot as _, Transport, WireReply, WireTo,
-    },
+    actor::{About, Actor, HttpAnswer, Listener, Transport, WireReply, WireTo},
     config::ActorOptions,
-    connection::{CloseFrame, Message, Outbox},
+    connection::{CloseFrame, Frame, InboxFull, Message, Outbox},
     error::{ActorError, IntoActorError as _},
-    id::{ConnId, MessageIndex},
+    id::ConnId,
     lifecycle::Stop,
     protocol::{Args, Encoding, ToServer},
     queue::{self, Queue as _, QueueError, QueueSpec, SendOptions, Sending, Sent},
@@ -53,6 +52,7 @@ pub(crate) trait AnySlot: Send + Sync {
         self: Arc<Self>,
         conn: ConnId,
         outbox: &Arc<Outbox>,
+        frame: Frame,
         message: ToServer,
     ) -> Result<(), ActorError>;
 
@@ -60,8 +60,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn frame(
         self: Arc<Self>,
         conn: ConnId,
-        index: MessageIndex,
-        message: Message,
+        outbox: &Arc<Outbox>,
+        frame: Frame,
     ) -> Result<(), FrameRefused>;
 
     /// A socket's client has gone, and may have said how.
@@ -136,7 +136,7 @@ pub(crate) enum SocketKind {
 #[derive(Debug)]
 pub(crate) enum FrameRefused {
     /// The mailbox is full.
-    Full(Message),
+    Full(Frame),
     /// Nobody will ever take it.
     Gone(ActorError),
 }
@@ -237,23 +237,17 @@ impl<A: Actor> AnySlot for Slot<A> {
         self: Arc<Self>,
         conn: ConnId,
         outbox: &Arc<Outbox>,
+        frame: Frame,
         message: ToServer,
     ) -> Result<(), ActorError> {
         let msg = match message {
             ToServer::Action { id, name, args } => {
-                let to = WireTo::Socket {
-                    outbox: Arc::clone(outbox),
-                    id,
-                };
-                let action = Self::find_action(&name);
-                let mut reply =
-                    Some(self.wire_reply(outbox.encoding(), to, action.unwrap_or(usize::MAX)));
-                let decoded = action
-                    .ok_or_else(|| unknown_action(&name))
-                    .and_then(|action| A::decode_call(action, args, &mut reply));
-                match decoded {
-                    Ok(call) => Msg::Call(call, Some(conn)),
-                    Err(error) => {
+                match self.decode_sent(outbox, id, &name, args) {
+                    Ok(call) => {
+                        let ticket = outbox.take_in(frame).map_err(inbox_full)?;
+                        Msg::SocketCall(Box::new(SocketCall { conn, ticket, call }))
+                    }
+                    Err((reply, error)) => {
                         answer_with(reply, &error);
                         return Ok(());
                     }
@@ -266,8 +260,9 @@ impl<A: Actor> AnySlot for Slot<A> {
         self.send(msg).or_else(|refused| {
             let error = self.refusal(&refused);
             match refused {
-                Refused::Full(Msg::Call(mut call, _)) => {
-                    let reply = A::reply(&mut call);
+                Refused::Full(Msg::SocketCall(mut sent)) => {
+                    sent.ticket.take_back();
+                    let reply = A::reply(&mut sent.call);
                     reply.fail(error);
                     reply.release();
                     Ok(())
@@ -280,18 +275,26 @@ impl<A: Actor> AnySlot for Slot<A> {
     fn frame(
         self: Arc<Self>,
         conn: ConnId,
-        index: MessageIndex,
-        message: Message,
+        outbox: &Arc<Outbox>,
+        frame: Frame,
     ) -> Result<(), FrameRefused> {
+        let gone = FrameRefused::Gone;
+        let ticket = outbox.take_in(frame.clone());
+        let ticket = ticket.map_err(|it| gone(inbox_full(it)))?;
+        let message = Message::try_from(frame.clone())
+            .map_err(|_| gone(ActorError::new("message", "invalid_utf8", "not UTF-8")))?;
         let incoming = Incoming {
             conn,
-            index,
+            ticket,
             message,
         };
         match self.send(Msg::Frame(Box::new(incoming))) {
             Ok(()) => Ok(()),
-            Err(Refused::Full(Msg::Frame(incoming))) => Err(FrameRefused::Full(incoming.message)),
-            Err(refused) => Err(FrameRefused::Gone(self.refusal(&refused))),
+            Err(Refused::Full(Msg::Frame(incoming))) => {
+                incoming.ticket.take_back();
+                Err(FrameRefused::Full(frame))
+            }
+            Err(refused) => Err(gone(self.refusal(&refused))),
         }
     }
 
@@ -339,12 +342,10 @@ impl<A: Actor> AnySlot for Slot<A> {
     }
 }
 
-fn answer_with(reply: Option<WireReply>, error: &ActorError) {
-    if let Some(reply) = reply {
-        let mut reply = Reply::<(), ActorError>::wire(reply);
-        reply.fail(error.clone());
-        reply.release();
-    }
+/// More of a client waits than may.
+fn inbox_full(_: InboxFull) -> ActorError {
+    let text = "more messages wait for the actor than may";
+    ActorError::new("guard", "websocket_pending_limit_reached", text)
 }
 
 /// A client's message, which has to be one for its queue: nobody could receive it otherwise.
@@ -372,20 +373,20 @@ fn decode_params<A: Actor>(params: Value) -> Result<A::Params, ActorError> {
 }
 
 impl<A: Actor> Slot<A> {
-    fn wire_reply(&self, encoding: Encoding, to: WireTo, action: usize) -> WireReply {
+    pub(super) fn wire_reply(&self, encoding: Encoding, to: WireTo, action: usize) -> WireReply {
         let max = self.info.options.max_outgoing;
         let name = A::HANDLERS.get(action).map_or("", |it| it.name);
         WireReply::new(encoding, to, Arc::clone(&self.about), max, name)
     }
 
-    fn find_action(name: &str) -> Option<usize> {
+    pub(super) fn find_action(name: &str) -> Option<usize> {
         A::HANDLERS[..A::ACTIONS]
             .iter()
             .position(|it| it.name == name)
     }
 }
 
-fn unknown_action(name: &str) -> ActorError {
+pub(super) fn unknown_action(name: &str) -> ActorError {
     ActorError::new(
         "actor",
         "action_not_found",

@@ -3,12 +3,13 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 
+use super::inbox::{Inbox, InboxFull, Ticket};
 use crate::{metrics, protocol::Encoding};
 
 /// One WebSocket message for a client.
@@ -75,6 +76,8 @@ pub struct Outbox {
     encoding: Encoding,
     limit: usize,
     inner: Mutex<Inner>,
+    /// What goes the other way.
+    inbox: Mutex<Inbox>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +106,7 @@ impl Outbox {
             encoding,
             limit,
             inner: Mutex::default(),
+            inbox: Mutex::default(),
         }
     }
 
@@ -110,6 +114,18 @@ impl Outbox {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// What the client sent and the actor has not dealt with.
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing in there can panic half-way.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a message of the client, which stays until it is dealt with.
+    pub(crate) fn take_in(self: &Arc<Self>, frame: Frame) -> Result<Ticket, InboxFull> {
+        let number = self.inbox().take(frame)?;
+        Ok(Ticket::new(Arc::clone(self), number))
     }
 
     /// Adds an encoded message. Over the limit, closes the socket with `ws.slow_reader`.

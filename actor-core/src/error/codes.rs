@@ -21,6 +21,7 @@ pub fn is_public(group: &str, code: &str) -> bool {
                 | "key_too_large"
                 | "not_registered"
                 | "validation_error"
+                | "answer_lost"
         ),
         _ => false,
     }

@@ -3,10 +3,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -16,9 +13,9 @@ use super::{ActorRef, Gateway, incoming_too_long};
 use crate::{
     actor::aborted,
     cell::{FrameRefused, OpenSocket, SocketKind},
-    connection::{CloseFrame, Delivery, Frame, Message, Outbox},
+    connection::{CloseFrame, Delivery, Frame, Outbox},
     error::ActorError,
-    id::{ConnId, MessageIndex},
+    id::ConnId,
     protocol::{self, Encoding},
     value::Value,
 };
@@ -30,8 +27,6 @@ pub struct Socket {
     id: ConnId,
     outbox: Arc<Outbox>,
     kind: SocketKind,
-    /// Of the last message of a raw socket.
-    index: AtomicU16,
     closed: Option<CloseFrame>,
 }
 
@@ -132,7 +127,6 @@ impl Gateway {
             id,
             outbox,
             kind,
-            index: AtomicU16::new(0),
             closed: None,
         };
         opened.await.unwrap_or_else(|_| Err(aborted()))?;
@@ -193,39 +187,34 @@ impl Socket {
             return Err(close_with(&incoming_too_long(frame.bytes.len(), limit)));
         }
         match self.kind {
-            SocketKind::Protocol => self.receive_call(&frame.bytes).await,
-            SocketKind::Raw { .. } => {
-                let message = Message::try_from(frame)
-                    .map_err(|_| CloseFrame::new(1007, "message.invalid_utf8"))?;
-                self.receive_message(message).await
-            }
+            SocketKind::Protocol => self.receive_call(frame).await,
+            SocketKind::Raw { .. } => self.receive_message(frame).await,
         }
     }
 
-    async fn receive_call(&self, bytes: &[u8]) -> Result<(), CloseFrame> {
-        let message = protocol::decode(self.outbox.encoding(), bytes)
+    async fn receive_call(&self, frame: Frame) -> Result<(), CloseFrame> {
+        let message = protocol::decode(self.outbox.encoding(), &frame.bytes)
             .map_err(|error| close_with(&ActorError::from(error)))?;
         self.wait_for_room().await;
         Arc::clone(&self.actor.slot)
-            .message(self.id, &self.outbox, message)
+            .message(self.id, &self.outbox, frame, message)
             .map_err(|error| close_with(&error))
     }
 
-    async fn receive_message(&self, mut message: Message) -> Result<(), CloseFrame> {
-        let last = MessageIndex::from_number(self.index.load(Ordering::Relaxed));
-        let index = last.next();
+    async fn receive_message(&self, mut frame: Frame) -> Result<(), CloseFrame> {
+        if frame.text && str::from_utf8(&frame.bytes).is_err() {
+            return Err(CloseFrame::new(1007, "message.invalid_utf8"));
+        }
         loop {
             self.wait_for_room().await;
             let slot = Arc::clone(&self.actor.slot);
-            match slot.frame(self.id, index, message) {
-                Ok(()) => break,
+            match slot.frame(self.id, &self.outbox, frame) {
+                Ok(()) => return Ok(()),
                 // Somebody else took the room.
-                Err(FrameRefused::Full(back)) => message = back,
+                Err(FrameRefused::Full(back)) => frame = back,
                 Err(FrameRefused::Gone(error)) => return Err(close_with(&error)),
             }
         }
-        self.index.store(index.number(), Ordering::Relaxed);
-        Ok(())
     }
 
     async fn wait_for_room(&self) {

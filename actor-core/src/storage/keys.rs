@@ -11,6 +11,8 @@ const CONN: &[u8] = &[1, 2];
 /// does not have to wait for storage, and the alarm follows from what is there.
 const SCHEDULE: &[u8] = &[1, 3];
 const SCHEDULE_SHELF: &[u8] = &[1, 4];
+/// Apart from the connection's row, since it changes with each message.
+const TAKEN: &[u8] = &[1, 5];
 
 /// What stands before the keys that the author chose.
 pub(crate) const KV: &[u8] = &[2];
@@ -28,6 +30,11 @@ pub(crate) fn state() -> Vec<u8> {
 /// One hibernatable connection.
 pub(crate) fn connection(id: ConnId) -> Vec<u8> {
     [CONN, id.as_bytes()].concat()
+}
+
+/// The messages that a connection has taken.
+pub(crate) fn taken(id: ConnId) -> Vec<u8> {
+    [TAKEN, id.as_bytes()].concat()
 }
 
 /// One schedule.
@@ -119,6 +126,7 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 pub(crate) enum WakeKey {
     State,
     Connection(ConnId),
+    Taken(ConnId),
     Schedule(ScheduleId),
     ScheduleShelf,
     /// Written by a version we do not know.
@@ -137,6 +145,9 @@ pub(crate) fn read(key: &[u8]) -> WakeKey {
     if let Some(id) = id_after(CONN) {
         return WakeKey::Connection(ConnId::from_bytes(id));
     }
+    if let Some(id) = id_after(TAKEN) {
+        return WakeKey::Taken(ConnId::from_bytes(id));
+    }
     id_after(SCHEDULE).map_or(WakeKey::Unknown, |id| {
         WakeKey::Schedule(ScheduleId::from_bytes(id))
     })
@@ -151,6 +162,7 @@ mod tests {
         let id = ConnId::from_bytes([7; 16]);
         assert_eq!(read(&state()), WakeKey::State);
         assert_eq!(read(&connection(id)), WakeKey::Connection(id));
+        assert_eq!(read(&taken(id)), WakeKey::Taken(id));
         let schedule_id = ScheduleId::from_bytes([8; 16]);
         assert_eq!(read(&schedule(schedule_id)), WakeKey::Schedule(schedule_id));
         assert_eq!(read(&schedule_shelf()), WakeKey::ScheduleShelf);
