@@ -24,6 +24,7 @@ const CRATES: &[&str] = &[
     "examples/chat",
     "examples/counter",
     "examples/notes",
+    "examples/reminders",
     "tests/fixtures",
 ];
 
