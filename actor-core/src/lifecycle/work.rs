@@ -13,8 +13,6 @@ pub(crate) enum WorkKind {
     Request,
     /// A connection on its way in or out: its hooks are running.
     Connecting,
-    /// A scheduled run, from when it is due until it is over.
-    Scheduled,
     /// `on_state_change` is due (B5).
     StateChange,
     /// The `run` handler.
@@ -29,6 +27,8 @@ pub(crate) enum WorkKind {
     Timer,
     /// An open raw WebSocket that does not hibernate.
     Socket,
+    /// A scheduled run, from when it is due until it is over.
+    Scheduled,
 }
 
 /// Why an actor stays awake.
