@@ -97,7 +97,7 @@
 //! # Raw requests
 //!
 //! What is below `/gateway/../request/` goes to the actor's
-//! [`#[on_request]`](actor_core::guide::requests), with axum's own `Request` and response, streamed both
+//! [`#[on_request]`](actor_core::request), with axum's own `Request` and response, streamed both
 //! ways. A whole [`Router`](axum::Router) fits into an actor:
 //!
 //! ```

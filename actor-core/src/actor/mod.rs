@@ -58,9 +58,9 @@ use crate::{
     note = "put `#[actor]` on the struct, and on its impl block"
 )]
 pub trait ActorType: Sized + Send + Sync + 'static {
-    /// What creating one takes. [`Value`](crate::Value) unless given.
+    /// What creating one takes. [`Value`] unless given.
     type Input: Serialize + DeserializeOwned + Send + 'static;
-    /// What a client says about itself when it connects. [`Value`](crate::Value) unless given.
+    /// What a client says about itself when it connects. [`Value`] unless given.
     type Params: Clone + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What the actor remembers of each connection. `()` unless given.
     type ConnState: Serialize + DeserializeOwned + Send + 'static;

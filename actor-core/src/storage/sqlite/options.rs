@@ -116,8 +116,8 @@ impl SqliteOptions {
         }
     }
 
-    /// Most bytes the database file may have before writes fail with [`StorageError::Full`]: as many
-    /// as the disk takes unless told.
+    /// Most bytes the database file may have before writes fail with
+    /// [`Full`](crate::storage::StorageError::Full): as many as the disk takes unless told.
     pub fn max_bytes(self, max_bytes: u64) -> Self {
         Self {
             max_bytes: Some(max_bytes),
