@@ -21,8 +21,10 @@ pub struct Frame {
     pub text: bool,
 }
 
-/// How a socket is closed: a code and a reason of at most 123 bytes (RFC 6455 §5.5.1).
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// How a socket is closed: a code and a reason of at most 123 bytes (RFC 6455 §5.5.1). It is the error of
+/// who speaks to a closed socket.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the socket is closed: {code} {reason}")]
 pub struct CloseFrame {
     /// The status code.
     pub code: u16,
