@@ -1,6 +1,6 @@
 //! An actor's own keys and values: one commit with the state (P3), read back as written, bounded (P6).
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use actor_core::{
     CallError, Registry,
@@ -14,6 +14,11 @@ use actor_core::{
 use tokio::time::sleep;
 
 use crate::{registry, registry_over};
+
+thread_local! {
+    /// How many ranges were read in this test, which has its thread to itself.
+    static RANGES: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Keeps each line twice, in the state and under a key of its own.
 #[actor(sleep_after = "5s")]
@@ -94,6 +99,7 @@ impl Log {
             range = range.reverse();
         }
         let found = ctx.kv().list_bytes(range).await?;
+        RANGES.set(RANGES.get() + 1);
         let keys = found.into_iter().map(|(key, _)| key);
         Ok(keys
             .map(|it| String::from_utf8_lossy(&it).into_owned())
@@ -271,14 +277,17 @@ async fn ranges_see_what_is_saved_and_what_is_not_yet() {
     }
     let keys = |start: &str, end: &str, limit, reverse| {
         let (log, start, end) = (log.clone(), start.to_owned(), end.to_owned());
-        // Reads wait for nothing: they are free of the state's version but not of the gate's.
         async move { log.keys(start, end, limit, reverse).await.unwrap() }
     };
     let all = tokio::spawn(keys("a", "z", 10, false));
     let first = tokio::spawn(keys("a", "z", 2, false));
     let last = tokio::spawn(keys("a", "d", 2, true));
     let none = tokio::spawn(keys("d", "a", 10, false));
-    tokio::task::yield_now().await;
+    // They read while nothing can be saved; only their answers wait for what they saw.
+    while RANGES.get() < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!all.is_finished());
     faults.release();
     waiting.await.unwrap();
     waiting_too.await.unwrap();

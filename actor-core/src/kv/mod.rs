@@ -300,6 +300,13 @@ pub enum KvError {
     Storage(#[from] StorageError),
 }
 
+impl KvError {
+    fn too_large(&self, code: &'static str, limit: usize, size: usize) -> ActorError {
+        let metadata = Value::object([("limit", limit as u64), ("size", size as u64)]);
+        ActorError::new("kv", code, self.to_string()).with_metadata(metadata)
+    }
+}
+
 impl From<TooMuchPending> for KvError {
     fn from(_: TooMuchPending) -> Self {
         Self::Overloaded
@@ -311,21 +318,18 @@ impl IntoActorError for KvError {
     fn to_actor_error(&self) -> ActorError {
         let code = match self {
             Self::KeyEmpty => "key_empty",
-            Self::KeyTooLarge { size } => {
-                return ActorError::new("kv", "key_too_large", self.to_string()).with_metadata(
-                    Value::object([("limit", MAX_KEY as u64), ("size", *size as u64)]),
-                );
-            }
+            Self::KeyTooLarge { size } => return self.too_large("key_too_large", MAX_KEY, *size),
             Self::ValueTooLarge { size } => {
-                return ActorError::new("kv", "value_too_large", self.to_string()).with_metadata(
-                    Value::object([("limit", MAX_VALUE as u64), ("size", *size as u64)]),
-                );
+                return self.too_large("value_too_large", MAX_VALUE, *size);
             }
             Self::BatchTooLarge => "batch_too_large",
             Self::NotStored => "not_stored",
             Self::Encode(_) => "not_serializable",
             Self::Decode(_) => "not_deserializable",
-            Self::Overloaded => "overloaded",
+            Self::Overloaded => {
+                let busy = ActorError::new("kv", "overloaded", self.to_string());
+                return busy.with_status(503);
+            }
             Self::Storage(error) => {
                 let text = format!("kv: {error}");
                 return ActorError::new("actor", "storage_failed", text);

@@ -168,17 +168,17 @@ impl Registry {
         let host = &self.inner.host;
         host.closing.store(true, Ordering::Release);
         host.aborted.store(true, Ordering::Release);
+        host.alarms.look();
+        let frame = closing_frame();
         for slot in self.inner.table.all() {
             slot.ask(Stop::Shutdown);
-            slot.close_sockets(&CloseFrame::new(1012, "actor.stopping"));
+            slot.close_sockets(&frame);
         }
     }
 
     /// Tells connected clients that the process stops, and waits a moment for those who listen.
     async fn close_sockets(&self) {
-        let stopping = cell::stopping();
-        let reason = format!("{}.{}", stopping.group(), stopping.code());
-        let frame = CloseFrame::new(1012, reason);
+        let frame = closing_frame();
         for slot in self.inner.table.all() {
             slot.close_sockets(&frame);
         }
@@ -348,6 +348,13 @@ impl Registry {
             .get(name)
             .ok_or_else(|| not_registered(name))
     }
+}
+
+/// How clients' sockets are closed when the process stops.
+fn closing_frame() -> CloseFrame {
+    let stopping = cell::stopping();
+    let reason = format!("{}.{}", stopping.group(), stopping.code());
+    CloseFrame::new(1012, reason)
 }
 
 /// The typed slot behind an untyped one.
