@@ -31,9 +31,9 @@ pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
-        Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll, Reply,
-        ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply, decode_state, encode_state,
-        read_state,
+        Access, Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll,
+        Reply, ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply, decode_state,
+        encode_state, read_state,
     },
     config::{ActorOptions, Durability, Hibernate},
     connection::{CloseFrame, Message},
@@ -385,6 +385,36 @@ pub const fn assert_distinct(left: &str, right: &str) {
         !same,
         "two actions have this name: clients cannot tell them apart"
     );
+}
+
+/// What a guard may say: `true`, or `Ok(())`, lets the caller pass.
+#[diagnostic::on_unimplemented(
+    message = "a guard gives back a `bool`, or a `Result<(), E>`, not `{Self}`",
+    note = "it is a plain function: `fn may(ctx: &Ctx<Self>) -> bool`"
+)]
+pub trait Verdict {
+    fn into_verdict(self) -> Result<(), ActorError>;
+}
+
+impl Verdict for bool {
+    fn into_verdict(self) -> Result<(), ActorError> {
+        if self {
+            Ok(())
+        } else {
+            Err(ActorError::forbidden())
+        }
+    }
+}
+
+impl<E: IntoActorError> Verdict for Result<(), E> {
+    fn into_verdict(self) -> Result<(), ActorError> {
+        self.map_err(|it| it.to_actor_error())
+    }
+}
+
+/// What the guard of an action says.
+pub fn verdict<V: Verdict>(verdict: V) -> Result<(), ActorError> {
+    verdict.into_verdict()
 }
 
 /// An arm that the receiver of the call rules out.

@@ -59,6 +59,11 @@ pub struct ActorOptions {
     pub max_incoming: usize,
     /// Largest reply or event, in bytes. Default: 1 MiB.
     pub max_outgoing: usize,
+    /// Whether clients may only do what something lets them: connect by `on_before_connect`, hear an
+    /// event by `can_subscribe`, call an action by its `guard` or because it is `open`. All else is
+    /// refused with `auth.forbidden`. Who holds a handle in the process is the program itself, and may
+    /// do everything. Default: false.
+    pub deny_by_default: bool,
     /// Most connections at a time. One more is refused with `actor.too_many_connections`. Default:
     /// 100,000.
     pub max_connections: usize,
@@ -126,6 +131,7 @@ impl Default for ActorOptions {
             outbox: 4 * 1024 * 1024,
             max_incoming: 64 * 1024,
             max_outgoing: 1024 * 1024,
+            deny_by_default: false,
             max_connections: 100_000,
             max_schedules: 1_000,
             warn_on_manual_transactions: true,

@@ -99,8 +99,8 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [queues](guide::queues),
-//! [errors](guide::errors), [requests](guide::requests), [metrics](guide::metrics), [raw WebSockets](guide::websockets),
-//! [schedules](guide::schedules),
+//! [access](guide::access), [errors](guide::errors), [requests](guide::requests),
+//! [metrics](guide::metrics), [raw WebSockets](guide::websockets), [schedules](guide::schedules),
 //! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
 //! [without macros](guide::by_hand), [coming from elsewhere](guide::coming_from). The options of each macro stand with
 //! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event), [`#[derive(Queue)]`](macro@Queue) and
@@ -209,6 +209,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/queues.md")]
     pub mod queues {}
+
+    #[doc = include_str!("docs/access.md")]
+    pub mod access {}
 
     #[doc = include_str!("docs/errors.md")]
     pub mod errors {}

@@ -144,6 +144,13 @@ fn hook_receiver(errors: &mut Errors, hook: &Hook) {
                 format!("`#[{name}]` runs before there is an actor, so it takes no `self`"),
             );
         }
+        HookKind::CanSubscribe if free => {
+            errors.at(
+                ident,
+                "`#[can_subscribe]` takes `&mut self` or `&self`: what the client sends next waits \
+                 for it",
+            );
+        }
         HookKind::Wake if free => {
             errors.at(ident, format!("`#[{name}]` takes `&mut self` or `&self`"));
         }

@@ -105,10 +105,19 @@ pub(crate) struct Action {
     pub(crate) name: Option<LitStr>,
     pub(crate) durability: Option<Durability>,
     pub(crate) timeout: Option<u64>,
+    pub(crate) access: Access,
     /// Whether its return type is called a `Result`.
     pub(crate) fallible: bool,
     /// Whether only schedules call it.
     pub(crate) scheduled_only: bool,
+}
+
+/// Who may call an action.
+pub(crate) enum Access {
+    Unsaid,
+    Open,
+    /// Whom this function lets.
+    Guarded(Path),
 }
 
 pub(crate) struct Arg {
@@ -148,6 +157,7 @@ pub(crate) enum HookKind {
     BeforeConnect,
     Connect,
     Disconnect,
+    CanSubscribe,
     Request,
     WebSocket,
     Message,
@@ -179,13 +189,14 @@ pub(crate) enum Given {
     IsNew,
     Input,
     Params,
+    EventName,
     Message,
     CloseFrame,
     Request,
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Migrate,
         Self::Create,
         Self::Wake,
@@ -196,6 +207,7 @@ impl HookKind {
         Self::BeforeConnect,
         Self::Connect,
         Self::Disconnect,
+        Self::CanSubscribe,
         Self::Request,
         Self::WebSocket,
         Self::Message,
@@ -215,6 +227,7 @@ impl HookKind {
             Self::BeforeConnect => "on_before_connect",
             Self::Connect => "on_connect",
             Self::Disconnect => "on_disconnect",
+            Self::CanSubscribe => "can_subscribe",
             Self::Request => "on_request",
             Self::WebSocket => "on_websocket",
             Self::Message => "on_message",
@@ -235,6 +248,7 @@ impl HookKind {
             | Self::Sleep
             | Self::Destroy
             | Self::BeforeConnect
+            | Self::CanSubscribe
             | Self::Request => None,
         }
     }
@@ -250,6 +264,7 @@ impl HookKind {
             Self::Migrate => Some(Given::IsNew),
             Self::Create => Some(Given::Input),
             Self::BeforeConnect => Some(Given::Params),
+            Self::CanSubscribe => Some(Given::EventName),
             Self::Message => Some(Given::Message),
             Self::Close => Some(Given::CloseFrame),
             Self::Request => Some(Given::Request),

@@ -214,7 +214,15 @@ for (const encoding of ENCODINGS) {
 			const first = await handle.resolve();
 			const seen = await (await handle.fetch("state")).json();
 			assert.deepEqual(seen, { key, value: 42 });
+			const socket = await handle.webSocket();
+			const welcome = await soon(
+				"the welcome",
+				new Promise((resolve) => socket.addEventListener("message", (it) => resolve(it.data), { once: true })),
+			);
+			assert.deepEqual(JSON.parse(welcome), { type: "welcome", key, value: 42 });
+			const closed = new Promise((resolve) => socket.addEventListener("close", resolve, { once: true }));
 			await handle.destroy();
+			await soon("the socket closes", closed);
 			const observer = client.destroyObserver.getOrCreate(["observer"]);
 			assert.equal(await observer.wasDestroyed(key), true);
 			await refused(() => client.destroyActor.getForId(first).getValue(), "actor", "not_found");

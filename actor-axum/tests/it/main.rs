@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails; helpers are no test functions"
 )]
 
+mod access;
 mod actors;
 mod connect;
 mod cors;

@@ -170,6 +170,17 @@ pub trait Actor: ActorType {
         async { Ok(()) }
     }
 
+    /// Whether the connection of `ctx` may call action number `action`, asked where the action says
+    /// that it is [guarded](Access::Guarded).
+    ///
+    /// # Errors
+    ///
+    /// What the client is told who may not.
+    fn guard(action: usize, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        let _ = (action, ctx);
+        Ok(())
+    }
+
     /// Makes the state of a new actor.
     fn create(
         ctx: &Ctx<Self>,
@@ -218,6 +229,21 @@ pub struct Handler {
     pub durability: Option<Durability>,
     /// Its own timeout, or `None` for the actor's.
     pub timeout: Option<Duration>,
+    /// Who may call it.
+    pub access: Access,
+}
+
+/// Which clients may call an action.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Access {
+    /// All, unless the actor denies by default.
+    #[default]
+    Unsaid,
+    /// All.
+    Open,
+    /// Those whom [`Actor::guard`] lets.
+    Guarded,
 }
 
 impl Handler {
@@ -229,7 +255,15 @@ impl Handler {
             receiver,
             durability: None,
             timeout: None,
+            access: Access::Unsaid,
         }
+    }
+
+    /// With this access.
+    #[must_use]
+    pub const fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
     }
 
     /// With this durability.
@@ -278,6 +312,8 @@ pub enum Hook<A: ActorType> {
     Connect(Conn<A>, Reply<(), ActorError>),
     /// Once a connection is no longer listed.
     Disconnect(Conn<A>, Reply<(), ActorError>),
+    /// Before a client hears an event: whether it may.
+    CanSubscribe(String, Reply<bool, ActorError>),
     /// A raw HTTP request.
     Request(Box<Request>, Reply<Box<Response>, ActorError>),
     /// Once a raw WebSocket is open.

@@ -41,7 +41,10 @@ impl<A: Actor> Cell<A> {
                 job.request = request;
                 self.jobs.push_back(job);
             }
-            None => self.list(opening, A::default_conn_state()),
+            None if self.admits(opening.transport) => {
+                self.list(opening, A::default_conn_state());
+            }
+            None => self.refuse_opening(*opening, &ActorError::forbidden()),
         }
     }
 
@@ -111,13 +114,20 @@ impl<A: Actor> Cell<A> {
             OpenDone::Call(call) => {
                 self.machine.work.begin(WorkKind::HttpCall);
                 match call {
-                    Ok(call) => self.jobs.push_back(Job {
-                        call,
-                        caller: Some(Arc::clone(inner)),
-                        request: inner.request.clone(),
-                        then: Then::HttpDone(Arc::clone(inner)),
-                        ticket: None,
-                    }),
+                    Ok(call) => {
+                        let mut job = Job::call(call, Some(Arc::clone(inner)));
+                        job.request.clone_from(&inner.request);
+                        match self.may_call(&job) {
+                            Ok(()) => {
+                                job.then = Then::HttpDone(Arc::clone(inner));
+                                self.jobs.push_back(job);
+                            }
+                            Err(error) => {
+                                job.refuse(&error);
+                                self.http_done(inner);
+                            }
+                        }
+                    }
                     Err((reply, error)) => {
                         let mut reply = Reply::<(), ActorError>::wire(reply);
                         reply.fail(error);
@@ -218,7 +228,8 @@ impl<A: Actor> Cell<A> {
         self.tell(Event::WorkEnded);
     }
 
-    pub(super) fn subscribe(&mut self, id: ConnId, event: &str, on: bool) {
+    /// What a client wants to hear, or no more.
+    pub(super) fn subscribed(&mut self, id: ConnId, event: &str, on: bool) {
         let subscribed = self.hub.table().subscribe(id, event, on);
         match subscribed {
             Ok(true) => self.connections_changed(),

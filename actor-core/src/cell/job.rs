@@ -51,6 +51,8 @@ pub(super) enum Then<A: Actor> {
     StopHook(Stop, Answer<()>),
     /// Nothing.
     StateChange(Answer<()>),
+    /// A client hears this event, or is closed.
+    Subscribe(ConnId, Box<str>, Answer<bool>),
 }
 
 /// What a hook came to.
@@ -145,7 +147,8 @@ impl<A: Actor> Job<A> {
             | Then::Message(_)
             | Then::SocketClosed(..)
             | Then::StopHook(..)
-            | Then::StateChange(_) => {}
+            | Then::StateChange(_)
+            | Then::Subscribe(..) => {}
         }
     }
 }

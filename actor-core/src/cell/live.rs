@@ -383,19 +383,31 @@ impl<A: Actor> Cell<A> {
             Msg::SocketCall(sent) => return self.take_sent(*sent),
             Msg::Frame(incoming) => return self.take_frame(*incoming),
             Msg::Close(id, how) => self.client_left(id, how),
-            Msg::Subscribe(id, event, on) => self.subscribe(id, &event, on),
+            Msg::Subscribe(id, event, on) => self.subscribe(id, event, on),
             Msg::Visit(visit) => self.receive_visit(*visit),
         }
         self.jobs.pop_front()
     }
 
     /// A call becomes a job; one over a connection that has gone is dropped with it.
-    pub(super) fn take_call(&mut self, call: A::Call, conn: Option<ConnId>) -> Option<Job<A>> {
+    pub(super) fn take_call(&mut self, mut call: A::Call, conn: Option<ConnId>) -> Option<Job<A>> {
         let caller = match conn {
             None => None,
-            Some(id) => Some(self.hub.table().by_id(id).cloned()?),
+            Some(id) => {
+                let caller = self.hub.table().by_id(id).cloned();
+                if caller.is_none() {
+                    // Its connection is closed, and that says why.
+                    A::reply(&mut call).forget();
+                    return None;
+                }
+                caller
+            }
         };
         let job = Job::call(call, caller);
+        if let Err(error) = self.may_call(&job) {
+            job.refuse(&error);
+            return None;
+        }
         if job.receiver() == Receiver::Free {
             self.spawn_free(job);
             return None;

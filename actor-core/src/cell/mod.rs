@@ -14,9 +14,11 @@
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`mod@schedule`] runs what is due. [`alarms`] tells the registry when a sleeping actor is.
 //! - [`visit`]: looks from outside.
-//! - [`connect`]: connections on their way in and out; [`raw`]: raw WebSockets, which are more than
-//!   that. [`persist`]: the stored form of connections and of the state.
+//! - [`access`]: what clients may do. [`connect`]: connections on their way in and out; [`raw`]: raw
+//!   WebSockets, which are more than that. [`persist`]: the stored form of connections and of the
+//!   state.
 
+mod access;
 mod alarms;
 mod background;
 mod commit;

@@ -341,6 +341,10 @@ impl<A: Actor> Cell<A> {
                 self.hook_over(job.call, answer);
                 self.told_of_change();
             }
+            Then::Subscribe(conn, event, mut answer) => {
+                A::reply(&mut job.call).release();
+                self.may_subscribe(conn, &event, read_answer(&mut answer));
+            }
         }
     }
 
@@ -356,16 +360,7 @@ impl<A: Actor> Cell<A> {
     /// A handler did not return: whoever waits for it is told. The state is not touched here.
     pub(super) fn fault(&mut self, job: Job<A>, fault: &Fault) {
         use super::job::Then;
-        let name = A::HANDLERS[A::handler(&job.call)].name;
-        let error = if job.has_caller() {
-            fault.of_call(name)
-        } else {
-            fault.of_hook(name)
-        };
-        tracing::error!(actor = %self.slot.about.address, %error, "a handler did not return");
-        if let Some(kind) = fault.kind() {
-            metrics::count(&metrics::FAULTS, [&self.slot.info.name, kind]);
-        }
+        let error = self.note_fault(&job, fault);
         let ended = match &job.then {
             Then::Reply | Then::Message(_) => None,
             Then::HttpDone(conn) => {
@@ -409,6 +404,10 @@ impl<A: Actor> Cell<A> {
                 self.told_of_change();
                 None
             }
+            Then::Subscribe(conn, event, _) => {
+                self.may_subscribe(*conn, event, Err(error.clone()));
+                None
+            }
         };
         if let Some(kind) = ended {
             self.machine.work.end(kind);
@@ -424,6 +423,21 @@ impl<A: Actor> Cell<A> {
         } else {
             job.refuse(error);
         }
+    }
+
+    /// Logs and counts what became of a handler; what its caller is told.
+    fn note_fault(&self, job: &Job<A>, fault: &Fault) -> ActorError {
+        let name = A::HANDLERS[A::handler(&job.call)].name;
+        let error = if job.has_caller() {
+            fault.of_call(name)
+        } else {
+            fault.of_hook(name)
+        };
+        tracing::error!(actor = %self.slot.about.address, %error, "a handler did not return");
+        if let Some(kind) = fault.kind() {
+            metrics::count(&metrics::FAULTS, [&self.slot.info.name, kind]);
+        }
+        error
     }
 
     /// A hook of a connection that goes did not return: the next life finds the row again, and shall

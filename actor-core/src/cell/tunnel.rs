@@ -29,6 +29,8 @@ impl<A: Actor> Cell<A> {
             mut call,
         } = sent;
         let Some(caller) = self.hub.table().by_id(conn).cloned() else {
+            // Its socket is closed, and that says why.
+            A::reply(&mut call).forget();
             ticket.settle();
             return None;
         };
@@ -39,7 +41,13 @@ impl<A: Actor> Cell<A> {
             ticket.settle();
             return None;
         }
-        self.begin_ticket(Job::call(call, Some(caller)), ticket)
+        let job = Job::call(call, Some(caller));
+        if let Err(error) = self.may_call(&job) {
+            job.refuse(&error);
+            ticket.settle();
+            return None;
+        }
+        self.begin_ticket(job, ticket)
     }
 
     /// A handler is given a message, now or soon.

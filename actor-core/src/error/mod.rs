@@ -45,6 +45,12 @@ impl ActorError {
         Self::new("rivetkit", "internal_error", message)
     }
 
+    /// A client may not do what it asked for: `auth.forbidden`, readable by clients, status 403.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        Self::new("auth", "forbidden", "this is not allowed")
+    }
+
     /// The error `group.code`. Whether clients may read it is decided by the table in
     /// [`is_public`]; see also [`public`](Self::public).
     pub fn new(

@@ -6,7 +6,7 @@ use syn::{Path, spanned::Spanned as _};
 
 use super::{durability, duration, run, wire};
 use crate::{
-    model::{Action, Given, Handlers, Hook, HookKind, Lent, Method, Receiver},
+    model::{Access, Action, Given, Handlers, Hook, HookKind, Lent, Method, Receiver},
     names::{self, Case, concrete},
 };
 
@@ -47,6 +47,7 @@ pub(super) fn enum_of_calls(model: &Handlers, actor: &Path) -> TokenStream {
         });
         let answer = match hook.kind {
             HookKind::BeforeConnect => quote!(<#actor as __p::ActorType>::ConnState),
+            HookKind::CanSubscribe => quote!(__p::bool),
             HookKind::Request => quote!(__p::Box<__p::Response>),
             _ => quote!(()),
         };
@@ -72,6 +73,7 @@ fn given(given: Given, actor: &TokenStream) -> TokenStream {
         Given::IsNew => quote!(__p::bool),
         Given::Input => quote!(<#actor as __p::ActorType>::Input),
         Given::Params => quote!(<#actor as __p::ActorType>::Params),
+        Given::EventName => quote!(__p::String),
         Given::Message => quote!(__p::Message),
         Given::CloseFrame => quote!(__p::CloseFrame),
         Given::Request => quote!(__p::Box<__p::Request>),
@@ -111,6 +113,7 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
     let default_conn_state = default_conn_state(model, actor);
     let runs = run::runs(model, actor);
     let reply = reply(model);
+    let guard = guard(model);
     let distinct = wire::distinct_names(model);
     let plain = model
         .actions
@@ -126,6 +129,7 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
             #hooks
             #default_conn_state
             #reply
+            #guard
             #migrate
             #create
             #runs
@@ -133,6 +137,33 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
         #distinct
         #(#plain)*
     }
+}
+
+/// Asks the guards of actions; written where there are any.
+fn guard(model: &Handlers) -> Option<TokenStream> {
+    let guarded = model.actions.iter().enumerate();
+    let arms: Vec<_> = guarded
+        .filter_map(|(at, action)| match &action.access {
+            Access::Guarded(path) => {
+                Some(quote_spanned!(path.span()=> #at => __p::verdict(#path(__ctx)),))
+            }
+            Access::Unsaid | Access::Open => None,
+        })
+        .collect();
+    if arms.is_empty() {
+        return None;
+    }
+    Some(quote! {
+        fn guard(
+            __action: __p::usize,
+            __ctx: &__p::Ctx<Self>,
+        ) -> __p::Result<(), __p::ActorError> {
+            match __action {
+                #(#arms)*
+                _ => __p::Result::Ok(()),
+            }
+        }
+    })
 }
 
 /// `HANDLERS`, `ACTIONS` and `handler`, which have one order.
@@ -148,7 +179,12 @@ fn table(model: &Handlers) -> TokenStream {
             let it = duration(it);
             quote!(.with_timeout(#it))
         });
-        quote!(#handler #durability #timeout)
+        let access = match &action.access {
+            Access::Unsaid => None,
+            Access::Open => Some(quote!(.with_access(__p::Access::Open))),
+            Access::Guarded(_) => Some(quote!(.with_access(__p::Access::Guarded))),
+        };
+        quote!(#handler #durability #timeout #access)
     });
     let hooks = called(model).map(|hook| {
         let name = hook.kind.name();

@@ -79,6 +79,7 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
             HookKind::BeforeConnect => quote!(BeforeConnect),
             HookKind::Connect => quote!(Connect),
             HookKind::Disconnect => quote!(Disconnect),
+            HookKind::CanSubscribe => quote!(CanSubscribe),
             HookKind::WebSocket => quote!(WebSocket),
             HookKind::Message => quote!(Message),
             HookKind::Close => quote!(Close),

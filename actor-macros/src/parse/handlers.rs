@@ -7,7 +7,7 @@ use super::{method, peel};
 use crate::{
     attr::Options,
     errors::Errors,
-    model::{Action, Handlers, Hook, HookKind},
+    model::{Access, Action, Handlers, Hook, HookKind},
     names,
 };
 
@@ -78,7 +78,9 @@ fn role(errors: &mut Errors, method: &mut ImplItemFn) -> Option<Role> {
             .get_ident()
             .map(ToString::to_string)
             .unwrap_or_default();
-        matches!(&*name, "action" | "run" | "scheduled") || name.starts_with("on_")
+        matches!(&*name, "action" | "run" | "scheduled")
+            || name.starts_with("on_")
+            || name.starts_with("can_")
     };
     let mut role = None;
     for attr in method.attrs.extract_if(.., is_ours) {
@@ -123,16 +125,18 @@ fn action(
     attr: &Attribute,
     item: &mut ImplItemFn,
 ) -> Action {
-    let called = if scheduled_only {
-        "scheduled"
+    // Only a client has to be let.
+    let mut options = if scheduled_only {
+        Options::new("scheduled", &["name", "durability", "timeout"])
     } else {
-        "action"
+        let known = &["name", "durability", "timeout", "guard", "open"];
+        Options::new("action", known)
     };
-    let mut options = Options::new(called, &["name", "durability", "timeout"]);
     options.add(errors, attr);
     let name = options.name(errors, "name");
     let durability = options.durability(errors, "durability");
     let timeout = options.millis(errors, "timeout");
+    let access = access(errors, &options);
     let (method, args) = method::action(errors, item);
     let fallible = is_result(&method.output);
     Action {
@@ -141,8 +145,23 @@ fn action(
         name,
         durability,
         timeout,
+        access,
         fallible,
         scheduled_only,
+    }
+}
+
+fn access(errors: &mut Errors, options: &Options) -> Access {
+    let is_open = options.flag(errors, "open");
+    match options.path(errors, "guard") {
+        Some(path) => {
+            if is_open && let Some(open) = options.key("open") {
+                errors.at(open, "an action is `open`, or it has a `guard`");
+            }
+            Access::Guarded(path)
+        }
+        None if is_open => Access::Open,
+        None => Access::Unsaid,
     }
 }
 

@@ -93,6 +93,9 @@ fn takes(kind: HookKind) -> String {
         HookKind::Connect | HookKind::Disconnect => {
             "`&Ctx<Self>` and then `&Conn<Self>`; each may be left out"
         }
+        HookKind::CanSubscribe => {
+            "`&Ctx<Self>` and then the event's name, a `String`; each may be left out"
+        }
         HookKind::Run => "`&TaskCtx<Self>` or nothing",
         HookKind::Request => "`&Ctx<Self>` and then the `Request`, by value; each may be left out",
         HookKind::WebSocket => "`&Ctx<Self>` and then `&Socket<Self>`; each may be left out",

@@ -41,6 +41,7 @@ const OPTIONS: &[&str] = &[
     "warn_on_manual_transactions",
     "max_queue_size",
     "max_queue_message_size",
+    "deny_by_default",
     "max_message",
     "hibernate_websockets",
 ];
@@ -70,7 +71,7 @@ const COUNTS: &[&str] = &[
     "max_message",
 ];
 
-const SWITCHES: &[&str] = &["warn_on_manual_transactions"];
+const SWITCHES: &[&str] = &["warn_on_manual_transactions", "deny_by_default"];
 
 pub(crate) fn state(errors: &mut Errors, args: TokenStream, mut item: ItemStruct) -> State {
     let mut options = Options::new("actor", OPTIONS);

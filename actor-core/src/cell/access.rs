@@ -1,0 +1,76 @@
+//! What clients may do: asked of the actor before they do it.
+
+use tokio::sync::oneshot;
+
+use super::{
+    guard::guard_now,
+    job::{Job, Then},
+    live::Cell,
+};
+use crate::{
+    actor::{Access, Actor, Hook, Origin, Reply, Transport},
+    connection::CloseFrame,
+    error::ActorError,
+    id::ConnId,
+};
+
+impl<A: Actor> Cell<A> {
+    /// Whether a call may run. One through a handle is the program's own, and always may.
+    pub(super) fn may_call(&self, job: &Job<A>) -> Result<(), ActorError> {
+        let Some(caller) = &job.caller else {
+            return Ok(());
+        };
+        let handler = A::handler(&job.call);
+        match A::HANDLERS[handler].access {
+            Access::Unsaid if self.admits(caller.transport) => Ok(()),
+            Access::Unsaid => Err(ActorError::forbidden()),
+            Access::Open => Ok(()),
+            Access::Guarded => {
+                let ctx = job.ctx(&self.hub, Origin::Beside);
+                guard_now(|| A::guard(handler, &ctx))
+                    .unwrap_or_else(|fault| Err(fault.of_hook("guard")))
+            }
+        }
+    }
+
+    /// Whether a client may do what nothing says anything about.
+    pub(super) fn admits(&self, transport: Transport) -> bool {
+        transport == Transport::Local || !self.options().deny_by_default
+    }
+
+    /// A client wants to hear an event, or no more.
+    pub(super) fn subscribe(&mut self, id: ConnId, event: Box<str>, on: bool) {
+        let caller = self.hub.table().by_id(id).cloned();
+        let Some(caller) = caller.filter(|_| on) else {
+            self.subscribed(id, &event, on);
+            return;
+        };
+        let (to, answer) = oneshot::channel();
+        let hook = Hook::CanSubscribe(event.to_string(), Reply::caller(to));
+        match A::hook(hook) {
+            Some(call) => {
+                let mut job = Job::hook(call, Then::Subscribe(id, event, answer));
+                job.caller = Some(caller);
+                self.jobs.push_back(job);
+            }
+            None => {
+                let admitted = self.admits(caller.transport);
+                self.may_subscribe(id, &event, Ok(admitted));
+            }
+        }
+    }
+
+    /// What came of asking whether a client may hear an event.
+    pub(super) fn may_subscribe(&mut self, id: ConnId, event: &str, may: Result<bool, ActorError>) {
+        let refusal = match may {
+            Ok(true) => return self.subscribed(id, event, true),
+            Ok(false) => ActorError::forbidden(),
+            Err(error) => error,
+        };
+        let actor = &self.slot.about.address;
+        tracing::debug!(%actor, event, error = %refusal, "a client may not hear an event");
+        let shown = refusal.masked();
+        let reason = format!("{}.{}", shown.group(), shown.code());
+        self.disconnect(id, Some(CloseFrame::new(1011, reason)));
+    }
+}
