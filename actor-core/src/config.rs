@@ -60,7 +60,7 @@ pub struct ActorOptions {
     /// Largest reply or event, in bytes. Default: 1 MiB.
     pub max_outgoing: usize,
     /// Whether clients may only do what something lets them: connect by `on_before_connect`, hear an
-    /// event by `can_subscribe`, call an action by its `guard` or because it is `open`. All else is
+    /// event by `can_subscribe`, send to a queue by `can_publish`, call an action by its `guard` or because it is `open`. All else is
     /// refused with `auth.forbidden`. Who holds a handle in the process is the program itself, and may
     /// do everything. Default: false.
     pub deny_by_default: bool,

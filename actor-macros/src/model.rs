@@ -158,6 +158,7 @@ pub(crate) enum HookKind {
     Connect,
     Disconnect,
     CanSubscribe,
+    CanPublish,
     Request,
     WebSocket,
     Message,
@@ -189,14 +190,14 @@ pub(crate) enum Given {
     IsNew,
     Input,
     Params,
-    EventName,
+    Name,
     Message,
     CloseFrame,
     Request,
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Migrate,
         Self::Create,
         Self::Wake,
@@ -208,6 +209,7 @@ impl HookKind {
         Self::Connect,
         Self::Disconnect,
         Self::CanSubscribe,
+        Self::CanPublish,
         Self::Request,
         Self::WebSocket,
         Self::Message,
@@ -228,6 +230,7 @@ impl HookKind {
             Self::Connect => "on_connect",
             Self::Disconnect => "on_disconnect",
             Self::CanSubscribe => "can_subscribe",
+            Self::CanPublish => "can_publish",
             Self::Request => "on_request",
             Self::WebSocket => "on_websocket",
             Self::Message => "on_message",
@@ -249,6 +252,7 @@ impl HookKind {
             | Self::Destroy
             | Self::BeforeConnect
             | Self::CanSubscribe
+            | Self::CanPublish
             | Self::Request => None,
         }
     }
@@ -264,7 +268,7 @@ impl HookKind {
             Self::Migrate => Some(Given::IsNew),
             Self::Create => Some(Given::Input),
             Self::BeforeConnect => Some(Given::Params),
-            Self::CanSubscribe => Some(Given::EventName),
+            Self::CanSubscribe | Self::CanPublish => Some(Given::Name),
             Self::Message => Some(Given::Message),
             Self::Close => Some(Given::CloseFrame),
             Self::Request => Some(Given::Request),

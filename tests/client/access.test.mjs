@@ -1,4 +1,4 @@
-// Who may connect, call and hear, as the published client is told.
+// Who may connect, call, hear and send to queues, as the published client is told.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ENCODINGS, clientOf, connected, newKey, record, refused } from "./support/client.mjs";
@@ -45,6 +45,28 @@ for (const encoding of ENCODINGS) {
 			assert.equal(error.code, "forbidden");
 			await connection.dispose();
 			assert.equal(await actor.allowedAction("others"), "allowed:others");
+		});
+
+		test("a message gets into the queue that it may get into, and the check knows who asked", async () => {
+			const actor = client.accessControlActor.getOrCreate([newKey()]);
+			await actor.send("allowedQueue", { n: 1 });
+			assert.notEqual(await actor.allowedGetLastCanPublishConnId(), "");
+			assert.deepEqual(await actor.allowedReceiveQueue(), { n: 1 });
+			await refused(() => actor.send("blockedQueue", { n: 2 }), "auth", "forbidden");
+			await refused(() => actor.send("blockedQueue", { n: 3 }, { wait: true }), "auth", "forbidden");
+			assert.equal(await actor.allowedReceiveAnyQueue(), null);
+		});
+
+		test("a message to no queue is dropped, and answered", async () => {
+			const actor = client.accessControlActor.getOrCreate([newKey()]);
+			const none = client.accessControlNoQueuesActor.getOrCreate([newKey()]);
+			for (const it of [actor, none]) {
+				assert.equal(await it.send("nowhere", 1), undefined);
+				const waited = await it.send("nowhere", 1, { wait: true, timeout: 5_000 });
+				assert.equal(waited.status, "completed");
+			}
+			assert.equal(await actor.allowedReceiveAnyQueue(), null);
+			assert.equal(await none.readAnyQueue(), null);
 		});
 
 		test("raw requests and sockets are refused before they begin", async () => {

@@ -1,6 +1,6 @@
 //! What clients may do, and what an actor that denies by default lets them.
 
-use actor_core::{Registry, prelude::*, protocol::ToClient};
+use actor_core::{Registry, prelude::*, protocol::ToClient, queue::QueueError};
 use axum::Router;
 
 use crate::support::{Server, code};
@@ -11,8 +11,14 @@ pub(crate) enum News {
     Secret(u32),
 }
 
+#[derive(Debug, Queue)]
+pub(crate) enum Post {
+    Letters(String),
+    Orders(String),
+}
+
 /// Lets clients do what something says they may.
-#[actor(event = News, params = String, conn = String, deny_by_default = true)]
+#[actor(event = News, queue = Post, params = String, conn = String, deny_by_default = true)]
 #[derive(Default)]
 pub(crate) struct Vault {
     asked: Vec<String>,
@@ -35,6 +41,21 @@ impl Vault {
             .push(format!("{} {event}", name.unwrap_or_default()));
         assert_ne!(event, "explosive", "on purpose");
         event != "secret"
+    }
+
+    #[can_publish]
+    async fn may_send(&self, ctx: &Ctx<Self>, queue: String) -> Result<bool, ActorError> {
+        assert_ne!(
+            ctx.conn().map(|it| it.read(String::clone)).as_deref(),
+            Some("explosive"),
+            "on purpose"
+        );
+        Ok(queue == "letters" || Self::is_keeper(ctx))
+    }
+
+    #[on_request]
+    async fn fetch(&self) -> String {
+        "fetched".to_owned()
     }
 
     fn is_keeper(ctx: &Ctx<Self>) -> bool {
@@ -72,13 +93,22 @@ impl Vault {
     }
 
     #[action]
+    async fn received(&mut self, ctx: &Ctx<Self>) -> Result<Vec<String>, QueueError> {
+        let all = ctx.queue().try_batch(9).await?;
+        let text = |it| match it {
+            Post::Letters(text) | Post::Orders(text) => text,
+        };
+        Ok(all.into_iter().map(text).collect())
+    }
+
+    #[action]
     async fn asked(&self) -> Vec<String> {
         self.asked.clone()
     }
 }
 
 /// Says nothing about anybody, and denies by default.
-#[actor(deny_by_default = true)]
+#[actor(queue = Post, deny_by_default = true)]
 #[derive(Default)]
 pub(crate) struct Closed {}
 
@@ -86,10 +116,32 @@ pub(crate) struct Closed {}
 impl Closed {
     #[action(open)]
     async fn knock(&self) {}
+
+    #[on_request]
+    async fn fetch(&self) -> String {
+        "fetched".to_owned()
+    }
+
+    #[on_websocket]
+    async fn opened(&self) {}
+}
+
+/// Admits everybody, and says nothing of queues and events.
+#[actor(queue = Post, deny_by_default = true)]
+#[derive(Default)]
+pub(crate) struct Hall {}
+
+#[actor]
+impl Hall {
+    #[on_before_connect]
+    async fn admit() {}
 }
 
 async fn server() -> (Server, Registry) {
-    let builder = Registry::builder().actor::<Vault>().actor::<Closed>();
+    let builder = Registry::builder()
+        .actor::<Vault>()
+        .actor::<Closed>()
+        .actor::<Hall>();
     let registry = builder.build().await.unwrap();
     let app = Router::new().merge(actor_axum::router(registry.clone()));
     (Server::of(app).await, registry)
@@ -103,17 +155,8 @@ fn at(actor: &str, path: &str) -> String {
 
 /// What a single HTTP call of an action comes to: its value, or the error's code.
 async fn call(server: &Server, name: &str, action: &str) -> String {
-    let answer = server
-        .request("POST", &at("vault", &format!("/action/{action}")))
-        .header("x-rivet-encoding", "json")
-        .header("x-rivet-conn-params", format!("\"{name}\""))
-        .body(r#"{"args":[]}"#)
-        .send()
-        .await;
-    if answer.status() == 200 {
-        return String::from_utf8_lossy(answer.body()).into_owned();
-    }
-    format!("{} {}", answer.status().as_u16(), code(&answer))
+    let path = format!("/action/{action}");
+    ask(server, name, "vault", &path, r#"{"args":[]}"#).await
 }
 
 #[tokio::test]
@@ -174,18 +217,79 @@ async fn a_check_that_panics_lets_nobody_hear() {
     assert_eq!(call(&server, "guest", "knock").await, r#"{"output":7}"#);
 }
 
-#[tokio::test]
-async fn an_actor_that_denies_by_default_admits_nobody_unasked() {
-    let (server, registry) = server().await;
+/// What a single HTTP request comes to: its body, or the error's code.
+async fn ask(server: &Server, name: &str, actor: &str, path: &str, body: &str) -> String {
     let answer = server
-        .request("POST", &at("closed", "/action/knock"))
+        .request("POST", &at(actor, path))
         .header("x-rivet-encoding", "json")
-        .body(r#"{"args":[]}"#)
+        .header("x-rivet-conn-params", format!("\"{name}\""))
+        .body(body.to_owned())
         .send()
         .await;
+    if answer.status() == 200 {
+        return String::from_utf8_lossy(answer.body()).into_owned();
+    }
+    format!("{} {}", answer.status().as_u16(), code(&answer))
+}
+
+#[tokio::test]
+async fn a_message_gets_into_the_queue_that_its_sender_may_use() {
+    let (server, registry) = server().await;
+    let done = r#"{"status":"completed"}"#;
+    for (name, queue, answer) in [
+        ("guest", "letters", done),
+        ("guest", "orders", "403 auth.forbidden"),
+        ("keeper", "orders", done),
+        ("stranger", "letters", "403 auth.forbidden"),
+        ("explosive", "letters", "500 actor.panicked"),
+        ("guest", "letters", done),
+    ] {
+        let body = format!(r#"{{"body":"{name}"}}"#);
+        let path = format!("/queue/{queue}");
+        let answered = ask(&server, name, "vault", &path, &body).await;
+        assert_eq!(answered, answer, "{name} {queue}");
+    }
+    let vault = registry.get::<Vault>("k");
+    // The program itself is not asked.
+    vault.send(Post::Orders("own".into())).await.unwrap();
     assert_eq!(
-        (answer.status().as_u16(), &*code(&answer)),
-        (403, "auth.forbidden")
+        vault.received().await.unwrap(),
+        ["guest", "keeper", "guest", "own"]
     );
+}
+
+#[tokio::test]
+async fn all_that_nothing_speaks_of_is_denied() {
+    let (server, registry) = server().await;
+    let forbidden = "403 auth.forbidden";
+    for (actor, path, answer) in [
+        ("closed", "/action/knock", forbidden),
+        ("closed", "/request/x", forbidden),
+        ("closed", "/queue/letters", forbidden),
+        ("hall", "/queue/letters", forbidden),
+        ("vault", "/request/x", "fetched"),
+    ] {
+        let body = r#"{"args":[],"body":"x"}"#;
+        let answered = ask(&server, "guest", actor, path, body).await;
+        assert_eq!(answered, answer, "{actor} {path}");
+    }
+    for (actor, path) in [("closed", "/connect"), ("closed", "/websocket/x")] {
+        let mut client = server
+            .connect(&at(actor, path), "rivet,rivet_encoding.json")
+            .await;
+        if path == "/connect" {
+            // Says so in the protocol first.
+            let told = client.next().await;
+            assert!(matches!(told, ToClient::Error { error, .. } if error.is("auth", "forbidden")));
+        }
+        let closed = client.closed().await;
+        assert_eq!(closed, (1011, "auth.forbidden".into()), "{path}");
+    }
+    let mut client = server
+        .connect(&at("hall", "/connect"), "rivet,rivet_encoding.json")
+        .await;
+    client.opened().await;
+    client.subscribe("anything").await;
+    assert_eq!(client.closed().await, (1011, "auth.forbidden".into()));
     registry.get_or_create::<Closed>("k").knock().await.unwrap();
 }

@@ -314,6 +314,8 @@ pub enum Hook<A: ActorType> {
     Disconnect(Conn<A>, Reply<(), ActorError>),
     /// Before a client hears an event: whether it may.
     CanSubscribe(String, Reply<bool, ActorError>),
+    /// Before a client's message gets into a queue: whether it may.
+    CanPublish(String, Reply<bool, ActorError>),
     /// A raw HTTP request.
     Request(Box<Request>, Reply<Box<Response>, ActorError>),
     /// Once a raw WebSocket is open.

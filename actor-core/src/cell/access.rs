@@ -1,5 +1,7 @@
 //! What clients may do: asked of the actor before they do it.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::{
@@ -8,10 +10,11 @@ use super::{
     live::Cell,
 };
 use crate::{
-    actor::{Access, Actor, Hook, Origin, Reply, Transport},
+    actor::{Access, Actor, Hook, Inner, Origin, Reply, Transport},
     connection::CloseFrame,
     error::ActorError,
     id::ConnId,
+    queue::Sending,
 };
 
 impl<A: Actor> Cell<A> {
@@ -72,5 +75,39 @@ impl<A: Actor> Cell<A> {
         let shown = refusal.masked();
         let reason = format!("{}.{}", shown.group(), shown.code());
         self.disconnect(id, Some(CloseFrame::new(1011, reason)));
+    }
+
+    /// A client wants to put a message into a queue, as the connection that the request made.
+    pub(super) fn publish(&mut self, sending: Sending, conn: &Arc<Inner<A>>) {
+        let (to, answer) = oneshot::channel();
+        let hook = Hook::CanPublish(sending.queue.name.to_owned(), Reply::caller(to));
+        match A::hook(hook) {
+            Some(call) => {
+                let then = Then::Publish(Box::new(sending), Arc::clone(conn), answer);
+                let mut job = Job::hook(call, then);
+                job.request.clone_from(&conn.request);
+                job.caller = Some(Arc::clone(conn));
+                self.jobs.push_back(job);
+            }
+            None => {
+                let admitted = self.admits(conn.transport);
+                self.may_publish(sending, conn, Ok(admitted));
+            }
+        }
+    }
+
+    /// What came of asking whether a message may get into its queue.
+    pub(super) fn may_publish(
+        &mut self,
+        sending: Sending,
+        conn: &Arc<Inner<A>>,
+        may: Result<bool, ActorError>,
+    ) {
+        match may {
+            Ok(true) => self.take_in(sending),
+            Ok(false) => sending.refuse(&ActorError::forbidden()),
+            Err(error) => sending.refuse(&error),
+        }
+        self.http_done(conn);
     }
 }

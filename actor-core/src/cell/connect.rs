@@ -108,8 +108,7 @@ impl<A: Actor> Cell<A> {
             }
             OpenDone::Send(sending) => {
                 self.machine.work.begin(WorkKind::HttpCall);
-                self.take_in(sending);
-                self.http_done(inner);
+                self.publish(sending, inner);
             }
             OpenDone::Call(call) => {
                 self.machine.work.begin(WorkKind::HttpCall);

@@ -53,6 +53,8 @@ pub(super) enum Then<A: Actor> {
     StateChange(Answer<()>),
     /// A client hears this event, or is closed.
     Subscribe(ConnId, Box<str>, Answer<bool>),
+    /// A client's message gets into its queue, or is refused; its connection goes.
+    Publish(Box<Sending>, Arc<Inner<A>>, Answer<bool>),
 }
 
 /// What a hook came to.
@@ -140,6 +142,7 @@ impl<A: Actor> Job<A> {
             Then::Admit(opening, _)
             | Then::Opened(opening, ..)
             | Then::SocketOpened(opening, ..) => opening.done.refuse(error),
+            Then::Publish(sending, ..) => sending.refuse(error),
             Then::Reply
             | Then::HttpDone(_)
             | Then::Scheduled(..)

@@ -345,6 +345,10 @@ impl<A: Actor> Cell<A> {
                 A::reply(&mut job.call).release();
                 self.may_subscribe(conn, &event, read_answer(&mut answer));
             }
+            Then::Publish(sending, conn, mut answer) => {
+                A::reply(&mut job.call).release();
+                self.may_publish(*sending, &conn, read_answer(&mut answer));
+            }
         }
     }
 
@@ -406,6 +410,12 @@ impl<A: Actor> Cell<A> {
             }
             Then::Subscribe(conn, event, _) => {
                 self.may_subscribe(*conn, event, Err(error.clone()));
+                None
+            }
+            Then::Publish(_, conn, _) => {
+                // Its sender is told by `refuse`.
+                let conn = Arc::clone(conn);
+                self.http_done(&conn);
                 None
             }
         };

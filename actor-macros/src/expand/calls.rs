@@ -47,7 +47,7 @@ pub(super) fn enum_of_calls(model: &Handlers, actor: &Path) -> TokenStream {
         });
         let answer = match hook.kind {
             HookKind::BeforeConnect => quote!(<#actor as __p::ActorType>::ConnState),
-            HookKind::CanSubscribe => quote!(__p::bool),
+            HookKind::CanSubscribe | HookKind::CanPublish => quote!(__p::bool),
             HookKind::Request => quote!(__p::Box<__p::Response>),
             _ => quote!(()),
         };
@@ -73,7 +73,7 @@ fn given(given: Given, actor: &TokenStream) -> TokenStream {
         Given::IsNew => quote!(__p::bool),
         Given::Input => quote!(<#actor as __p::ActorType>::Input),
         Given::Params => quote!(<#actor as __p::ActorType>::Params),
-        Given::EventName => quote!(__p::String),
+        Given::Name => quote!(__p::String),
         Given::Message => quote!(__p::Message),
         Given::CloseFrame => quote!(__p::CloseFrame),
         Given::Request => quote!(__p::Box<__p::Request>),

@@ -177,7 +177,7 @@ fn local(name: &str, ty: &Type) -> Ident {
 fn hook_answer(kind: HookKind) -> TokenStream {
     match kind {
         HookKind::BeforeConnect => quote!(<Self as __p::ActorType>::ConnState),
-        HookKind::CanSubscribe => quote!(__p::bool),
+        HookKind::CanSubscribe | HookKind::CanPublish => quote!(__p::bool),
         _ => quote!(()),
     }
 }

@@ -80,6 +80,7 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
             HookKind::Connect => quote!(Connect),
             HookKind::Disconnect => quote!(Disconnect),
             HookKind::CanSubscribe => quote!(CanSubscribe),
+            HookKind::CanPublish => quote!(CanPublish),
             HookKind::WebSocket => quote!(WebSocket),
             HookKind::Message => quote!(Message),
             HookKind::Close => quote!(Close),

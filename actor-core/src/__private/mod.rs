@@ -8,6 +8,9 @@
     reason = "only macros call this"
 )]
 
+mod answers;
+mod told;
+
 use std::marker::PhantomData;
 pub use std::{
     boxed::Box,
@@ -24,7 +27,16 @@ pub use std::{
     vec::Vec,
 };
 
-use crate::request::IntoResponse;
+pub use self::{
+    answers::{
+        Answered, Asked, HookOutcome, OtherAnswer, Respond, Verdict, outcome, reply_hook,
+        reply_request, request, verdict,
+    },
+    told::{
+        Logged, Queued, Says, Told, event_arg, event_args, hidden_error, no_queue, public_error,
+        queue_body, queue_content, queue_message, with_metadata,
+    },
+};
 pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 
 #[cfg(feature = "sqlite")]
@@ -102,27 +114,6 @@ pub const fn assert_plain(is_result: bool) {
 /// What the handle's method of an action that returns `R` gives back.
 pub type CallResult<R> = Result<<R as Fallible>::Ok, CallError<<R as Fallible>::Err>>;
 
-/// What a hook may return: its value, or a `Result` of it.
-#[diagnostic::on_unimplemented(
-    message = "this hook gives back `{T}`, or a `Result` of it, not `{Self}`",
-    note = "the error of a `Result` derives `actor_core::ActionError`, or is `actor_core::ActorError`"
-)]
-pub trait HookOutcome<T> {
-    fn into_outcome(self) -> Result<T, ActorError>;
-}
-
-impl<T> HookOutcome<T> for T {
-    fn into_outcome(self) -> Result<T, ActorError> {
-        Ok(self)
-    }
-}
-
-impl<T, E: IntoActorError> HookOutcome<T> for Result<T, E> {
-    fn into_outcome(self) -> Result<T, ActorError> {
-        self.map_err(|it| it.to_actor_error())
-    }
-}
-
 /// Next argument of a client's call.
 pub fn take<T: Wire>(args: &mut Args, name: &str) -> Result<T, ActorError> {
     args.take(name)
@@ -155,84 +146,6 @@ pub fn reply<T: Wire>(reply: &mut Reply<T, Infallible>, value: T) {
 /// Answers an action that may fail.
 pub fn reply_result<T: Wire, E: IntoActorError>(reply: &mut Reply<T, E>, value: Result<T, E>) {
     reply.fill(value);
-}
-
-/// Answers a hook.
-pub fn reply_hook<T, O: HookOutcome<T>>(reply: &mut Reply<T, ActorError>, value: O) {
-    reply.fill_hook(value.into_outcome());
-}
-
-/// The request as the type that a handler names.
-pub fn request<T: Asked>(request: &mut Option<(Box<Request>,)>) -> T {
-    T::of(*args(request).0)
-}
-
-/// `Self` is the request; there is no other choice.
-#[diagnostic::on_unimplemented(
-    message = "this handler is given a `Request`, not a `{Self}`",
-    note = "that is `actor_core::request::Request`, or `axum::extract::Request`, by value"
-)]
-pub trait Asked {
-    fn of(request: Request) -> Self;
-}
-
-impl Asked for Request {
-    fn of(request: Request) -> Self {
-        request
-    }
-}
-
-/// What a raw request is answered with.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no answer to a raw request",
-    note = "give back what implements `IntoResponse`, or a `Result` of it whose error derives `actor_core::ActionError`"
-)]
-pub trait Respond: IntoResponse {}
-
-#[diagnostic::do_not_recommend]
-impl<T: IntoResponse> Respond for T {}
-
-/// What a handler of raw requests gave back, whose type may have no name. A `Result` whose error is an
-/// actor's is told apart from other answers by its method being an inherent one, which goes before the
-/// trait's.
-pub struct Answered<T>(pub T);
-
-impl<T: Respond, E: IntoActorError> Answered<Result<T, E>> {
-    pub fn answer(self) -> Result<Response, ActorError> {
-        match self.0 {
-            Ok(value) => Ok(value.into_response()),
-            Err(error) => Err(error.to_actor_error()),
-        }
-    }
-}
-
-/// See [`Answered`].
-pub trait OtherAnswer<T> {
-    fn answer(self) -> Result<Response, ActorError>
-    where
-        T: Respond;
-}
-
-impl<T> OtherAnswer<T> for Answered<T> {
-    fn answer(self) -> Result<Response, ActorError>
-    where
-        T: Respond,
-    {
-        Ok(self.0.into_response())
-    }
-}
-
-/// Answers a raw request.
-pub fn reply_request(
-    reply: &mut Reply<Box<Response>, ActorError>,
-    answer: Result<Response, ActorError>,
-) {
-    reply.fill_hook(answer.map(Box::new));
-}
-
-/// What `on_create` made.
-pub fn outcome<T, O: HookOutcome<T>>(made: O) -> Result<T, ActorError> {
-    made.into_outcome()
 }
 
 /// A context or connection as the type that a handler names.
@@ -387,136 +300,7 @@ pub const fn assert_distinct(left: &str, right: &str) {
     );
 }
 
-/// What a guard may say: `true`, or `Ok(())`, lets the caller pass.
-#[diagnostic::on_unimplemented(
-    message = "a guard gives back a `bool`, or a `Result<(), E>`, not `{Self}`",
-    note = "it is a plain function: `fn may(ctx: &Ctx<Self>) -> bool`"
-)]
-pub trait Verdict {
-    fn into_verdict(self) -> Result<(), ActorError>;
-}
-
-impl Verdict for bool {
-    fn into_verdict(self) -> Result<(), ActorError> {
-        if self {
-            Ok(())
-        } else {
-            Err(ActorError::forbidden())
-        }
-    }
-}
-
-impl<E: IntoActorError> Verdict for Result<(), E> {
-    fn into_verdict(self) -> Result<(), ActorError> {
-        self.map_err(|it| it.to_actor_error())
-    }
-}
-
-/// What the guard of an action says.
-pub fn verdict<V: Verdict>(verdict: V) -> Result<(), ActorError> {
-    verdict.into_verdict()
-}
-
 /// An arm that the receiver of the call rules out.
 pub fn wrong_receiver() -> ! {
     unreachable!("the cell runs each call by its handler's receiver")
-}
-
-/// What can be an argument of an event, or tell a client about an error.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be sent to clients",
-    note = "derive `serde::Serialize` for it"
-)]
-pub trait Told: Serialize {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + ?Sized> Told for T {}
-
-/// One argument of an event.
-pub fn event_arg<T: Told + ?Sized>(arg: &T) -> Result<Value, ValueError> {
-    Value::from_serialize(arg)
-}
-
-/// All arguments of an event.
-pub fn event_args<const N: usize>(args: [Value; N]) -> Result<Value, ValueError> {
-    Ok(Value::Array(args.into()))
-}
-
-/// What can be a message of a queue.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a message of a queue",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
-)]
-pub trait Queued: Serialize + DeserializeOwned {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Queued for T {}
-
-/// A message as it is stored.
-pub fn queue_body<T: Queued>(content: &T) -> Result<Value, ValueError> {
-    Value::from_serialize(content)
-}
-
-/// A stored message, read back.
-pub fn queue_content<T: Queued>(body: Value) -> Result<T, ValueError> {
-    body.deserialize_into()
-}
-
-/// A received message as the type that its queue has.
-pub fn queue_message<T: Queued, R>(
-    message: QueueMessage<'_, Value, Value>,
-) -> Result<QueueMessage<'_, T, R>, ValueError> {
-    message.read_as()
-}
-
-/// The actor has no queue of this name.
-pub fn no_queue(name: &str) -> ValueError {
-    crate::queue::no_queue(name)
-}
-
-/// An error that clients read has a text.
-#[diagnostic::on_unimplemented(
-    message = "clients read what `{Self}` says, and it says nothing",
-    note = "derive `thiserror::Error` for it, or implement `Display`"
-)]
-pub trait Says: ToString {}
-
-#[diagnostic::do_not_recommend]
-impl<T: ToString> Says for T {}
-
-/// An error that clients read.
-pub fn public_error<E: Says>(error: &E, group: &'static str, code: &'static str) -> ActorError {
-    ActorError::new(group, code, error.to_string()).public()
-}
-
-/// An error that is hidden from clients has its causes told in the log.
-#[diagnostic::on_unimplemented(
-    message = "the log is told of `{Self}` and its causes, so it has to be an error",
-    note = "derive `thiserror::Error` for it, or implement `std::error::Error`"
-)]
-pub trait Logged: std::error::Error {}
-
-#[diagnostic::do_not_recommend]
-impl<T: std::error::Error> Logged for T {}
-
-/// An error for the log, with its causes: clients are told that something failed.
-pub fn hidden_error<E: Logged>(error: &E) -> ActorError {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(it) = cause {
-        message = format!("{message}: {it}");
-        cause = it.source();
-    }
-    ActorError::internal(message)
-}
-
-/// `error` with metadata, as far as that can be written.
-pub fn with_metadata<T: Told + ?Sized>(error: ActorError, metadata: &T) -> ActorError {
-    match Value::from_serialize(metadata) {
-        Ok(metadata) => error.with_metadata(metadata),
-        Err(cause) => {
-            tracing::error!(%error, %cause, "metadata does not serialize");
-            error
-        }
-    }
 }
