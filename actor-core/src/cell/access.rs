@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     guard::guard_now,
-    job::{Job, Then},
+    job::{Job, Then, Wish},
     live::Cell,
 };
 use crate::{
@@ -52,19 +52,19 @@ impl<A: Actor> Cell<A> {
         let hook = Hook::CanSubscribe(event.to_string(), Reply::caller(to));
         match A::hook(hook) {
             Some(call) => {
-                let mut job = Job::hook(call, Then::Subscribe(id, event, answer));
+                let mut job = Job::hook(call, Then::Decide(Wish::Hear(id, event), answer));
                 job.caller = Some(caller);
                 self.jobs.push_back(job);
             }
             None => {
                 let admitted = self.admits(caller.transport);
-                self.may_subscribe(id, &event, Ok(admitted));
+                self.may_hear(id, &event, Ok(admitted));
             }
         }
     }
 
     /// What came of asking whether a client may hear an event.
-    pub(super) fn may_subscribe(&mut self, id: ConnId, event: &str, may: Result<bool, ActorError>) {
+    pub(super) fn may_hear(&mut self, id: ConnId, event: &str, may: Result<bool, ActorError>) {
         let refusal = match may {
             Ok(true) => return self.subscribed(id, event, true),
             Ok(false) => ActorError::forbidden(),
@@ -83,26 +83,28 @@ impl<A: Actor> Cell<A> {
         let hook = Hook::CanPublish(sending.queue.name.to_owned(), Reply::caller(to));
         match A::hook(hook) {
             Some(call) => {
-                let then = Then::Publish(Box::new(sending), Arc::clone(conn), answer);
-                let mut job = Job::hook(call, then);
+                let wish = Wish::Send(Box::new(sending), Arc::clone(conn));
+                let mut job = Job::hook(call, Then::Decide(wish, answer));
                 job.request.clone_from(&conn.request);
                 job.caller = Some(Arc::clone(conn));
                 self.jobs.push_back(job);
             }
             None => {
                 let admitted = self.admits(conn.transport);
-                self.may_publish(sending, conn, Ok(admitted));
+                self.may_send(sending, conn, Ok(admitted));
             }
         }
     }
 
-    /// What came of asking whether a message may get into its queue.
-    pub(super) fn may_publish(
-        &mut self,
-        sending: Sending,
-        conn: &Arc<Inner<A>>,
-        may: Result<bool, ActorError>,
-    ) {
+    /// What came of asking whether a client may do what it wants.
+    pub(super) fn decide(&mut self, wish: Wish<A>, may: Result<bool, ActorError>) {
+        match wish {
+            Wish::Hear(conn, event) => self.may_hear(conn, &event, may),
+            Wish::Send(sending, conn) => self.may_send(*sending, &conn, may),
+        }
+    }
+
+    fn may_send(&mut self, sending: Sending, conn: &Arc<Inner<A>>, may: Result<bool, ActorError>) {
         match may {
             Ok(true) => self.take_in(sending),
             Ok(false) => sending.refuse(&ActorError::forbidden()),

@@ -48,8 +48,36 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// `on_before_connect` is over.
+    pub(super) fn preflight_over(
+        &mut self,
+        opening: Box<Opening<A>>,
+        answer: Result<A::ConnState, ActorError>,
+    ) {
+        match answer {
+            Ok(state) => self.list(opening, state),
+            Err(error) => self.refuse_opening(*opening, &error),
+        }
+    }
+
+    /// `on_connect` is over.
+    pub(super) fn connect_over(
+        &mut self,
+        opening: Opening<A>,
+        conn: &Arc<Inner<A>>,
+        answer: Result<(), ActorError>,
+    ) {
+        match answer {
+            Ok(()) => self.opened(opening, conn),
+            Err(error) => {
+                self.unlist(conn.id);
+                self.refuse_opening(opening, &error);
+            }
+        }
+    }
+
     /// Lists a connection that was admitted, then runs `on_connect` (C2).
-    pub(super) fn list(&mut self, opening: Box<Opening<A>>, state: A::ConnState) {
+    fn list(&mut self, opening: Box<Opening<A>>, state: A::ConnState) {
         let mut inner = Inner::new(
             opening.id,
             opening.params.clone(),
@@ -80,7 +108,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// A connection is open: its client is told, or the call it was opened for runs.
-    pub(super) fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
+    fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
         // `on_connect` may have sent it away.
         let is_listed = self.hub.table().open(inner.id);
         if is_listed && inner.transport.is_stored() {

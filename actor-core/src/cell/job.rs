@@ -51,10 +51,16 @@ pub(super) enum Then<A: Actor> {
     StopHook(Stop, Answer<()>),
     /// Nothing.
     StateChange(Answer<()>),
-    /// A client hears this event, or is closed.
-    Subscribe(ConnId, Box<str>, Answer<bool>),
-    /// A client's message gets into its queue, or is refused; its connection goes.
-    Publish(Box<Sending>, Arc<Inner<A>>, Answer<bool>),
+    /// A client may do what it wants, or may not.
+    Decide(Wish<A>, Answer<bool>),
+}
+
+/// What a client wants that the actor is asked about.
+pub(super) enum Wish<A: Actor> {
+    /// To hear this event. Who may not is closed.
+    Hear(ConnId, Box<str>),
+    /// To put a message into its queue. The connection goes either way.
+    Send(Box<Sending>, Arc<Inner<A>>),
 }
 
 /// What a hook came to.
@@ -142,7 +148,7 @@ impl<A: Actor> Job<A> {
             Then::Admit(opening, _)
             | Then::Opened(opening, ..)
             | Then::SocketOpened(opening, ..) => opening.done.refuse(error),
-            Then::Publish(sending, ..) => sending.refuse(error),
+            Then::Decide(Wish::Send(sending, _), _) => sending.refuse(error),
             Then::Reply
             | Then::HttpDone(_)
             | Then::Scheduled(..)
@@ -151,7 +157,7 @@ impl<A: Actor> Job<A> {
             | Then::SocketClosed(..)
             | Then::StopHook(..)
             | Then::StateChange(_)
-            | Then::Subscribe(..) => {}
+            | Then::Decide(Wish::Hear(..), _) => {}
         }
     }
 }

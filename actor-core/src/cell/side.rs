@@ -10,7 +10,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     guard::{Fault, Guard},
-    job::{Answer, Job, read_answer},
+    job::{Answer, Job, Wish, read_answer},
     live::{Broken, Cause, Cell, Held},
     mailbox::Msg,
 };
@@ -295,20 +295,11 @@ impl<A: Actor> Cell<A> {
             }
             Then::Admit(opening, mut answer) => {
                 A::reply(&mut job.call).release();
-                match read_answer(&mut answer) {
-                    Ok(state) => self.list(opening, state),
-                    Err(error) => self.refuse_opening(*opening, &error),
-                }
+                self.preflight_over(opening, read_answer(&mut answer));
             }
             Then::Opened(opening, conn, mut answer) => {
                 A::reply(&mut job.call).release();
-                match read_answer(&mut answer) {
-                    Ok(()) => self.opened(*opening, &conn),
-                    Err(error) => {
-                        self.unlist(conn.id);
-                        self.refuse_opening(*opening, &error);
-                    }
-                }
+                self.connect_over(*opening, &conn, read_answer(&mut answer));
             }
             Then::Scheduled(run, mut outcome) => {
                 A::reply(&mut job.call).release();
@@ -341,13 +332,9 @@ impl<A: Actor> Cell<A> {
                 self.hook_over(job.call, answer);
                 self.told_of_change();
             }
-            Then::Subscribe(conn, event, mut answer) => {
+            Then::Decide(wish, mut answer) => {
                 A::reply(&mut job.call).release();
-                self.may_subscribe(conn, &event, read_answer(&mut answer));
-            }
-            Then::Publish(sending, conn, mut answer) => {
-                A::reply(&mut job.call).release();
-                self.may_publish(*sending, &conn, read_answer(&mut answer));
+                self.decide(wish, read_answer(&mut answer));
             }
         }
     }
@@ -408,11 +395,11 @@ impl<A: Actor> Cell<A> {
                 self.told_of_change();
                 None
             }
-            Then::Subscribe(conn, event, _) => {
-                self.may_subscribe(*conn, event, Err(error.clone()));
+            Then::Decide(Wish::Hear(conn, event), _) => {
+                self.may_hear(*conn, event, Err(error.clone()));
                 None
             }
-            Then::Publish(_, conn, _) => {
+            Then::Decide(Wish::Send(_, conn), _) => {
                 // Its sender is told by `refuse`.
                 let conn = Arc::clone(conn);
                 self.http_done(&conn);

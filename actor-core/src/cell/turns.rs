@@ -36,7 +36,7 @@ impl<A: Actor> Cell<A> {
             Then::Opened(..) | Then::SocketOpened(..) => options.on_connect_timeout,
             Then::Closed(..) | Then::SocketClosed(..) => options.on_disconnect_timeout,
             Then::StateChange(_) => options.on_state_change_timeout,
-            Then::Subscribe(..) | Then::Publish(..) => options.on_before_connect_timeout,
+            Then::Decide(..) => options.on_before_connect_timeout,
             Then::StopHook(..) => options.sleep_grace,
         });
         match self.machine.grace_ends() {
