@@ -156,6 +156,7 @@ mod cors;
 mod extract;
 mod handover;
 mod http;
+mod inspection;
 mod rejection;
 mod router;
 mod serve;

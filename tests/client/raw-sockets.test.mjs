@@ -268,6 +268,22 @@ describe("sleep", () => {
 		assert.doesNotMatch(server.log, /panicked/);
 	});
 
+	test("who listens for the stop still has what the life kept in memory", async () => {
+		const handle = client.sleepAbortListenerVarsActor.getOrCreate([newKey()]);
+		for (let cycle = 1; cycle <= 3; cycle++) {
+			const raw = await Raw.open(handle);
+			assert.deepEqual(await raw.json(), { type: "connected" });
+			await handle.triggerSleep();
+			await soon("the close", raw.closed);
+		}
+		const status = await until("it woke again", async () => {
+			const it = await handle.getStatus();
+			return it.startCount === 4 && it;
+		});
+		assert.equal(status.sleepCount, 3);
+		assert.deepEqual(status.abortVarsSeenPerWake, ["object", "object", "object", "unset"]);
+	});
+
 	test("a sleep that is forced closes with a code", async () => {
 		const handle = client.rawWebSocketAsyncOpenActor.getOrCreate([newKey()]);
 		const raw = await Raw.open(handle);

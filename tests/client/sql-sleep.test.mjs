@@ -71,9 +71,10 @@ for (const encoding of ENCODINGS) {
 			await actor.setAlarm(300);
 			await until("the alarm is logged", async () => (await events(actor)).includes("alarm"));
 			assert.deepEqual(await events(actor), ["wake", "alarm"]);
-			await actor.setAlarm(50);
+			// Time enough for a busy machine to ask for the sleep first.
+			await actor.setAlarm(300);
 			await actor.triggerSleep();
-			await pause(400);
+			await pause(700);
 			const seen = await until("the alarm woke it", async () => {
 				const it = await events(actor);
 				return it.length === 5 && it;
@@ -101,6 +102,19 @@ for (const encoding of ENCODINGS) {
 			});
 			assert.deepEqual(counts, { startCount: 2, sleepCount: 1, scheduledActionCount: 1 });
 			assert.deepEqual(await events(actor), ["wake", "sleep", "wake", "scheduled-action"]);
+		});
+
+		test("a message sent on the way to sleep is kept", async () => {
+			const actor = client.sleepEnqueue.getOrCreate([newKey()]);
+			const counts = await cycle(actor);
+			assert.deepEqual(counts, { startCount: 2, sleepCount: 1, enqueueSuccess: true, enqueueError: null });
+			assert.deepEqual(await events(actor), ["wake", "sleep", "wake"]);
+			const id = await actor.resolve();
+			const answer = await fetch(`${server.url}/gateway/${id}/inspector/queue`, {
+				headers: { authorization: "Bearer token" },
+			});
+			const { size, messages } = await answer.json();
+			assert.deepEqual([size, messages.map((it) => it.name)], [1, ["work"]]);
 		});
 
 		/** A raw socket that has said it is connected, and what it says after. */

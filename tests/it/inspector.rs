@@ -153,3 +153,90 @@ async fn a_look_wakes_and_finds_nobody_for_what_is_gone() {
     let error = inspector.snapshot(id).await.unwrap_err();
     assert!(error.is("actor", "stopping"), "{error}");
 }
+
+#[derive(Debug, Queue)]
+pub(crate) enum Errands {
+    #[queue(reply = String)]
+    Fetch(String),
+}
+
+#[actor(queue = Errands, sleep_after = "1s", max_queue_size = 3)]
+#[derive(Default)]
+pub(crate) struct Runner;
+
+#[actor]
+impl Runner {
+    #[action]
+    async fn take(ctx: &TaskCtx<Self>) -> Result<Option<u64>, ActorError> {
+        let taken = ctx.queue().try_message().await?;
+        let Some(ErrandsMessage::Fetch(it)) = taken else {
+            return Ok(None);
+        };
+        let id = it.id();
+        Ok(it.complete("done".into()).is_ok().then_some(id))
+    }
+
+    #[action]
+    async fn hold(ctx: &TaskCtx<Self>) -> Result<bool, ActorError> {
+        let Some(ErrandsMessage::Fetch(it)) = ctx.queue().try_message().await? else {
+            return Ok(false);
+        };
+        sleep(Duration::from_secs(10)).await;
+        Ok(it.complete("too late".into()).is_ok())
+    }
+}
+
+async fn runner() -> (Registry, Inspector, RunnerHandle, actor_core::ActorId) {
+    let registry = registry(|it| it.actor::<Runner>().inspector("t")).await;
+    let inspector = registry.inspector("t").unwrap();
+    let runner = registry.get_or_create::<Runner>("r");
+    let id = runner.resolve().await.unwrap();
+    (registry, inspector, runner, id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_puts_into_a_queue_is_durable_and_offered() {
+    let (_registry, inspector, runner, id) = runner().await;
+    let sent = inspector.send(id, "fetch", &"milk".into()).await.unwrap();
+    assert_eq!((sent.id, &*sent.queue), (1, "fetch"));
+    // A queue that nobody reads: kept, counted, and in nobody's way.
+    inspector.send(id, "gone", &Value::Null).await.unwrap();
+    for life in 0..2 {
+        let seen = inspector.queue(id, 1).await.unwrap();
+        assert_eq!((seen.size, seen.max_size), (2, 3), "life {life}");
+        assert_eq!(seen.messages, std::slice::from_ref(&sent));
+        sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(runner.take().await.unwrap(), Some(1));
+    assert_eq!(runner.take().await.unwrap(), None);
+    assert_eq!(inspector.queue(id, 9).await.unwrap().size, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_it_clears_is_empty_for_everybody() {
+    let (_registry, inspector, runner, id) = runner().await;
+    let ask = Errands::fetch("milk".into());
+    let waiting = runner.send_and_wait(ask, Duration::from_secs(60));
+    let mut waiting = Box::pin(waiting);
+    assert!(poll!(&mut waiting).is_pending());
+    let mut holding = Box::pin(runner.hold());
+    assert!(poll!(&mut holding).is_pending());
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(inspector.clear_queue(id).await.unwrap(), 1);
+    let error = waiting.await.unwrap_err();
+    assert!(error.is("queue", "not_completed"), "{error}");
+    assert!(!holding.await.unwrap());
+    assert_eq!(inspector.queue(id, 9).await.unwrap().size, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_is_full_for_it_too() {
+    let (_registry, inspector, _runner, id) = runner().await;
+    for _ in 0..3 {
+        inspector.send(id, "fetch", &"milk".into()).await.unwrap();
+    }
+    let error = inspector.send(id, "fetch", &"milk".into()).await;
+    assert!(error.unwrap_err().is("queue", "full"));
+    let error = inspector.send(id, "", &Value::Null).await.unwrap_err();
+    assert!(error.is("actor", "invalid_request"), "{error}");
+}

@@ -1,10 +1,13 @@
 //! `/inspector/{*path}`: what the inspector shows of one actor, as JSON.
 
+use std::{borrow::Cow, str::FromStr};
+
 use actor_core::{
     ActorError, Value,
     gateway::{ActionRequest, ActorRef, Gateway, error_response},
     inspector::{Inspector, Seen, Snapshot},
     protocol::Encoding,
+    queue::Queued,
 };
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -12,6 +15,7 @@ use http::{Method, header::AUTHORIZATION, request::Parts};
 use percent_encoding::percent_decode_str;
 
 use super::{answer, body, no_endpoint};
+use crate::inspection::{self, MAX_ROWS, MAX_STATE};
 
 /// Answers a request for what is at `path` below `/inspector`.
 pub(super) async fn inspect(
@@ -42,21 +46,34 @@ async fn try_inspect(
     body: Body,
 ) -> Result<Response, ActorError> {
     let inspector = gateway.registry().inspector(token(&parts))?;
-    let id = actor.id();
     if let Some(name) = path.strip_prefix("action/") {
         only(&parts, &Method::POST)?;
         return action(gateway, actor, name, parts, body).await;
     }
-    let shown = match (path, &parts.method) {
+    let shown = match path.split_once('/') {
+        Some(("database", what)) => database(&inspector, actor, what, &parts, body).await?,
+        _ if path == "queue" => queue(&inspector, actor, &parts, body).await?,
+        _ => actor_itself(&inspector, actor, path, &parts, body).await?,
+    };
+    Ok(json(&shown))
+}
+
+/// State, connections, actions, and all of it summed up.
+async fn actor_itself(
+    inspector: &Inspector,
+    actor: &ActorRef,
+    path: &str,
+    parts: &Parts,
+    body: Body,
+) -> Result<Value, ActorError> {
+    let id = actor.id();
+    Ok(match (path, &parts.method) {
         ("state", &Method::GET) => {
             let Snapshot { state, .. } = inspector.snapshot(id).await?;
             Value::object([("state", state), ("isStateEnabled", true.into())])
         }
         ("state", &Method::PATCH) => {
-            let body = body::read(body, MAX_STATE).await?;
-            let wanted = Encoding::Json.decode_value(&body)?;
-            let state = wanted.member("state").cloned();
-            let state = state.ok_or_else(|| invalid("the body has no `state`"))?;
+            let state = member(&read(body, MAX_STATE).await?, "state")?;
             inspector.replace_state(id, state).await?;
             Value::object([("ok", true)])
         }
@@ -64,7 +81,7 @@ async fn try_inspect(
             let Snapshot { connections, .. } = inspector.snapshot(id).await?;
             Value::object([("connections", list(&connections))])
         }
-        ("rpcs", &Method::GET) => Value::object([("rpcs", actions(&inspector, actor).await?)]),
+        ("rpcs", &Method::GET) => Value::object([("rpcs", actions(inspector, actor).await?)]),
         // Neither is kept; clients take these answers for "none".
         ("traces", &Method::GET) => Value::object([
             ("otlp", Value::Array(Vec::new())),
@@ -75,13 +92,115 @@ async fn try_inspect(
             ("workflowState", Value::Null),
             ("isWorkflowEnabled", false.into()),
         ]),
-        ("summary", &Method::GET) => summary(&inspector, actor).await?,
+        ("summary", &Method::GET) => summary(inspector, actor).await?,
         ("state" | "connections" | "rpcs" | "traces" | "workflow-history" | "summary", _) => {
-            return Err(no_method(&parts));
+            return Err(no_method(parts));
         }
         _ => return Err(no_endpoint(&format!("/inspector/{path}"))),
-    };
-    Ok(json(&shown))
+    })
+}
+
+async fn queue(
+    inspector: &Inspector,
+    actor: &ActorRef,
+    parts: &Parts,
+    body: Body,
+) -> Result<Value, ActorError> {
+    let id = actor.id();
+    Ok(match parts.method {
+        Method::GET => {
+            let most: u32 = number(parts, "limit")?.unwrap_or(QUEUE_PAGE);
+            let seen = inspector.queue(id, most as usize).await?;
+            let messages = seen.messages.iter().map(|it| message(it, it.id.into()));
+            Value::object([
+                ("size", count(seen.size)),
+                ("maxSize", count(seen.max_size)),
+                ("truncated", (seen.messages.len() < seen.size).into()),
+                ("messages", Value::Array(messages.collect())),
+            ])
+        }
+        Method::POST => {
+            let body = read(body, actor.options().max_incoming).await?;
+            let name = member(&body, "name")?;
+            let name = name.as_str().ok_or_else(|| invalid("`name` is no text"))?;
+            let content = body.member("body").cloned().unwrap_or_default();
+            let sent = inspector.send(id, name, &content).await?;
+            message(&sent, sent.id.to_string().into())
+        }
+        Method::DELETE => {
+            inspector.clear_queue(id).await?;
+            Value::object([("ok", true)])
+        }
+        _ => return Err(no_method(parts)),
+    })
+}
+
+async fn database(
+    inspector: &Inspector,
+    actor: &ActorRef,
+    what: &str,
+    parts: &Parts,
+    body: Body,
+) -> Result<Value, ActorError> {
+    let id = actor.id();
+    Ok(match (what, &parts.method) {
+        ("schema", &Method::GET) => {
+            let tables = inspector.tables(id).await?;
+            Value::object([("schema", inspection::schema(tables))])
+        }
+        ("rows", &Method::GET) => {
+            let table = inspection::asked(&parts.uri, "table");
+            let table = table.ok_or_else(|| invalid("`table` is missing"))?;
+            let limit = number(parts, "limit")?.unwrap_or(ROW_PAGE).min(MAX_ROWS);
+            let offset = number(parts, "offset")?.unwrap_or_default();
+            let rows = inspector.rows(id, &table, limit, offset).await?;
+            Value::object([("rows", Value::Array(rows))])
+        }
+        ("execute", &Method::POST) => {
+            let body = read(body, MAX_STATE).await?;
+            let sql = member(&body, "sql")?;
+            let sql = sql.as_str().ok_or_else(|| invalid("`sql` is no text"))?;
+            let given = |name| {
+                let it = body.member(name);
+                it.filter(|it| !it.is_nothing()).cloned()
+            };
+            let params = given("properties").or_else(|| given("args"));
+            let params = params.unwrap_or_else(|| Value::Array(Vec::new()));
+            let rows = inspector.execute(id, sql, &params).await?;
+            Value::object([("rows", Value::Array(rows))])
+        }
+        ("schema" | "rows" | "execute", _) => return Err(no_method(parts)),
+        _ => return Err(no_endpoint(&format!("/inspector/database/{what}"))),
+    })
+}
+
+/// A number in the query of a request.
+fn number<T: FromStr>(parts: &Parts, name: &str) -> Result<Option<T>, ActorError> {
+    let text = inspection::asked(&parts.uri, name);
+    let read = text.map(|it| it.parse()).transpose();
+    read.map_err(|_| invalid(format!("`{name}` is no such number")))
+}
+
+async fn read(body: Body, limit: usize) -> Result<Value, ActorError> {
+    let body = body::read(body, limit).await?;
+    Ok(Encoding::Json.decode_value(&body)?)
+}
+
+fn member(body: &Value, name: &str) -> Result<Value, ActorError> {
+    let found = body.member(name).cloned();
+    found.ok_or_else(|| invalid(format!("the body has no `{name}`")))
+}
+
+fn message(it: &Queued, id: Value) -> Value {
+    Value::object([
+        ("id", id),
+        ("name", Value::from(&*it.queue)),
+        ("createdAtMs", it.sent.as_millis().into()),
+    ])
+}
+
+fn count(n: usize) -> Value {
+    Value::from(n as u64)
 }
 
 /// The token, empty when there is none.
@@ -122,13 +241,17 @@ async fn summary(inspector: &Inspector, actor: &ActorRef) -> Result<Value, Actor
     let Snapshot {
         state, connections, ..
     } = inspector.snapshot(actor.id()).await?;
+    let has_database = inspector.has_database(actor.id()).await?;
     Ok(Value::object([
         ("state", state),
         ("isStateEnabled", true.into()),
         ("connections", list(&connections)),
         ("rpcs", actions(inspector, actor).await?),
-        ("queueSize", 0.into()),
-        ("isDatabaseEnabled", false.into()),
+        (
+            "queueSize",
+            count(inspector.queue(actor.id(), 0).await?.size),
+        ),
+        ("isDatabaseEnabled", has_database.into()),
         ("isWorkflowEnabled", false.into()),
         ("workflowHistory", Value::Null),
     ]))
@@ -141,29 +264,14 @@ async fn actions(inspector: &Inspector, actor: &ActorRef) -> Result<Value, Actor
 
 fn list(connections: &[Seen]) -> Value {
     let one = |conn: &Seen| {
-        let hears = conn.subscriptions.iter().map(|it| Value::from(it.as_str()));
-        let details = Value::object([
-            ("type", conn.kind.into()),
-            ("params", or_null(&conn.params)),
-            ("stateEnabled", true.into()),
-            ("state", or_null(&conn.state)),
-            ("subscriptions", Value::Array(hears.collect())),
-            ("isHibernatable", conn.is_hibernatable.into()),
-        ]);
+        let (id, details) = inspection::connection(conn);
         Value::object([
             ("type", Value::from(conn.kind)),
-            ("id", Value::from(conn.id.to_string())),
+            ("id", id.into()),
             ("details", details),
         ])
     };
     Value::Array(connections.iter().map(one).collect())
-}
-
-fn or_null(value: &Value) -> Value {
-    match value {
-        Value::Undefined => Value::Null,
-        other => other.clone(),
-    }
 }
 
 fn json(value: &Value) -> Response {
@@ -188,9 +296,11 @@ fn no_method(parts: &Parts) -> ActorError {
     ActorError::new("actor", "method_not_allowed", text)
 }
 
-fn invalid(text: &'static str) -> ActorError {
+fn invalid(text: impl Into<Cow<'static, str>>) -> ActorError {
     ActorError::new("actor", "invalid_request", text).public()
 }
 
-/// Most bytes of a new state.
-const MAX_STATE: usize = 20 * 1024 * 1024;
+/// Messages of a queue that are shown at once, unless told.
+const QUEUE_PAGE: u32 = 100;
+/// Rows of a table that are shown at once, unless told.
+const ROW_PAGE: u32 = 100;

@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use http::{HeaderValue, Uri, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
-use super::{offered, pump::Line, stream::Stream};
+use super::{inspector, offered, pump::Line, stream::Stream};
 use crate::{
     http::{find, no_endpoint},
     router::{Door, Ray},
@@ -76,6 +76,14 @@ pub(super) async fn open(
             return None;
         }
     };
+    if route
+        .as_ref()
+        .is_ok_and(|it| it.path == "/inspector/connect")
+    {
+        // Boxed, for it is large and rare.
+        Box::pin(inspector::serve(&door, io, parts, route)).await;
+        return None;
+    }
     match connect(&door, parts, route, &ray).await {
         Ok(Opened { socket, greeting }) => {
             let mut stream = Stream::new(io, socket.max_incoming());

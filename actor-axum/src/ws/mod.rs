@@ -2,6 +2,7 @@
 //! the socket, where clients can read it.
 
 mod connect;
+mod inspector;
 mod pump;
 mod stream;
 

@@ -40,7 +40,7 @@ pub(crate) use self::{
     hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Gone, Table, TooManySubscriptions},
-    work::Spawn,
+    work::{Spawn, WorkGuard},
 };
 use crate::{
     config::{ActorOptions, Durability},

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::alarms::Alarms;
 use crate::{
@@ -30,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) tasks: TaskTracker,
     /// Tasks of clients' sockets, which outlive the actors.
     pub(crate) sockets: TaskTracker,
+    /// Cancelled once those sockets are to close.
+    pub(crate) hang_up: CancellationToken,
     pub(crate) closing: AtomicBool,
     /// Whether it ends without hooks and saves.
     pub(crate) aborted: AtomicBool,

@@ -53,6 +53,6 @@ pub(crate) use self::{
     mailbox::{Msg, Refused},
     request::Asked,
     slot::{Slot, gone, stopping},
-    visit::{Visit, brought},
+    visit::{Stay, Visit, brought},
     wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall, WireSend},
 };

@@ -46,11 +46,13 @@ impl<A: Actor> Cell<A> {
             to,
         } = sending;
         let completions = &self.slot.completions;
-        let added = ctx.desk().add(&ctx, queue, &body, options, |id| {
-            if let Some(expect) = expect {
-                completions.expect(id, expect);
-            }
-        });
+        let added = ctx
+            .desk()
+            .add(&ctx, queue.name, &body, options.within(queue), |id| {
+                if let Some(expect) = expect {
+                    completions.expect(id, expect);
+                }
+            });
         match added {
             Ok(id) => {
                 self.drain_outputs(false, self.options().durability);

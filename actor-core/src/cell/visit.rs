@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::{guard::guard_now, live::Cell, mailbox::Msg, slot::Slot};
+#[cfg(feature = "sqlite")]
+use crate::error::IntoActorError as _;
 use crate::{
-    actor::{Actor, Hub, Inner, Origin, Output, StateError, Transport, Turn, aborted},
+    actor::{
+        Actor, Ctx, Hub, Inner, Origin, Output, StateError, Transport, Turn, WorkGuard, aborted,
+    },
     error::ActorError,
     id::ConnId,
+    lifecycle::WorkKind,
+    queue::Surroundings,
+    schedule::Schedules,
     value::Value,
 };
 
@@ -44,6 +52,73 @@ pub struct Seen {
 pub(crate) enum Visit {
     Look(oneshot::Sender<Result<Snapshot, ActorError>>),
     ReplaceState(Value, oneshot::Sender<Result<(), ActorError>>),
+    Stay(oneshot::Sender<Result<Box<dyn Stay>, ActorError>>),
+}
+
+/// An actor that stays awake for a visitor until this is dropped, and lets it into its rooms.
+#[async_trait]
+pub(crate) trait Stay: Send + Sync {
+    /// What its queues need.
+    fn queues(&self) -> &dyn Surroundings;
+
+    /// Its schedules.
+    fn schedules(&self) -> Schedules<'_>;
+
+    /// Whether it has a database of its own: it migrates one, or has used one in this life.
+    fn has_database(&self) -> bool;
+
+    /// Runs statements in its own database; the rows of the last that has some, as objects.
+    async fn query(&self, sql: &str, params: &Value) -> Result<Vec<Value>, ActorError>;
+
+    /// Saves what was written until now.
+    fn save(&self) -> oneshot::Receiver<Result<(), ActorError>>;
+}
+
+struct Staying<A: Actor> {
+    ctx: Ctx<A>,
+    _awake: WorkGuard,
+}
+
+#[async_trait]
+impl<A: Actor> Stay for Staying<A> {
+    fn queues(&self) -> &dyn Surroundings {
+        &self.ctx
+    }
+
+    fn schedules(&self) -> Schedules<'_> {
+        self.ctx.schedule()
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn has_database(&self) -> bool {
+        A::MIGRATES || self.ctx.hub.sql.is_used()
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn query(&self, sql: &str, params: &Value) -> Result<Vec<Value>, ActorError> {
+        if !self.has_database() {
+            return Err(no_database());
+        }
+        let rows = self.ctx.sql().query(sql, params).await;
+        // Who looks in from outside may read what SQLite says.
+        rows.map_err(|it| it.to_actor_error().with_status(400).public())
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    fn has_database(&self) -> bool {
+        false
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    async fn query(&self, _: &str, _: &Value) -> Result<Vec<Value>, ActorError> {
+        Err(no_database())
+    }
+
+    fn save(&self) -> oneshot::Receiver<Result<(), ActorError>> {
+        let (to, saved) = oneshot::channel();
+        self.ctx.hub.emit(Origin::Beside, Output::Save(to));
+        saved
+    }
 }
 
 impl Visit {
@@ -52,6 +127,7 @@ impl Visit {
         match self {
             Self::Look(to) => drop(to.send(Err(error.clone()))),
             Self::ReplaceState(_, to) => drop(to.send(Err(error.clone()))),
+            Self::Stay(to) => drop(to.send(Err(error.clone()))),
         }
     }
 }
@@ -69,6 +145,11 @@ impl<A: Actor> Cell<A> {
     pub(super) fn receive_visit(&mut self, visit: Visit) {
         let hub = Arc::clone(&self.hub);
         let turn: Turn<A> = match visit {
+            Visit::Stay(to) => {
+                // Whoever asked may have gone.
+                drop(to.send(stay(&hub)));
+                return;
+            }
             Visit::Look(to) => Turn::Read(Box::new(move |state| {
                 let seen = guard_now(|| look(state, &hub));
                 let seen = match seen {
@@ -88,6 +169,21 @@ impl<A: Actor> Cell<A> {
         };
         self.slot.mailbox().push_turn(turn);
     }
+}
+
+fn no_database() -> ActorError {
+    let text = "the actor has no database of its own";
+    ActorError::new("actor", "database_not_configured", text)
+        .with_status(400)
+        .public()
+}
+
+fn stay<A: Actor>(hub: &Arc<Hub<A>>) -> Result<Box<dyn Stay>, ActorError> {
+    let awake = hub.hold_bounded(WorkKind::KeepAwake)?;
+    Ok(Box::new(Staying {
+        ctx: Ctx::of_life(hub, Origin::Beside),
+        _awake: awake,
+    }))
 }
 
 fn look<A: Actor>(state: &A, hub: &Hub<A>) -> Result<Snapshot, StateError> {

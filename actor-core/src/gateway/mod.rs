@@ -145,6 +145,16 @@ impl Gateway {
         self.registry.host().sockets.spawn(task);
     }
 
+    /// Waits until clients' sockets are to close because the registry stops: for a task of
+    /// [`spawn_socket`](Self::spawn_socket) that holds no [`Socket`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, nothing happens.
+    pub async fn closing(&self) {
+        self.registry.host().hang_up.cancelled().await;
+    }
+
     /// 128 random bits from the registry's source, for ids in logs.
     #[must_use]
     pub fn random(&self) -> u128 {

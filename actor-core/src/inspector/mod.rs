@@ -1,14 +1,19 @@
-//! Looks into actors for whoever runs them: state, connections, actions. Off unless the registry has a
-//! token for it. What is sent over the wire of it is a server's.
+//! Looks into actors for whoever runs them: state, connections, actions, queues, schedules, database.
+//! Off unless the registry has a token for it. What is sent over the wire of it is a server's.
+
+mod database;
+mod queue;
+mod schedules;
 
 use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
 
+pub use self::{database::Table, queue::QueueSnapshot};
 pub use crate::cell::{Seen, Snapshot};
 use crate::{
-    cell::{Visit, brought},
+    cell::{Stay, Visit, brought},
     error::ActorError,
     id::ActorId,
     registry::Registry,
@@ -114,6 +119,24 @@ impl Inspector {
     pub async fn actions(&self, id: ActorId) -> Result<Vec<&'static str>, ActorError> {
         Ok(self.registry.by_id(id).await?.actions())
     }
+
+    /// Keeps the actor awake, and lets into its rooms.
+    async fn stay(&self, id: ActorId) -> Result<Box<dyn Stay>, ActorError> {
+        let slot = self.registry.by_id(id).await?;
+        let (to, back) = oneshot::channel();
+        slot.visit(Visit::Stay(to))?;
+        brought(back).await
+    }
+}
+
+/// Waits until what was written is on disk.
+async fn saved(stay: &dyn Stay) -> Result<(), ActorError> {
+    brought(stay.save()).await
+}
+
+/// Who asks has asked wrongly.
+fn invalid(text: impl Into<std::borrow::Cow<'static, str>>) -> ActorError {
+    ActorError::new("actor", "invalid_request", text).public()
 }
 
 impl fmt::Debug for Inspector {

@@ -50,6 +50,8 @@ pub struct Subprotocols {
     pub actor: Option<String>,
     /// A token for the actor.
     pub token: Option<String>,
+    /// The token of the inspector.
+    pub inspector_token: Option<String>,
     /// Connection parameters.
     pub conn_params: Option<Value>,
     /// Asks to deliver to an actor that is not ready yet.
@@ -82,6 +84,7 @@ impl Subprotocols {
                 "rivet_target" => first(&mut found.target, value),
                 "rivet_actor" => first(&mut found.actor, value),
                 "rivet_token" => first(&mut found.token, value),
+                "rivet_inspector_token" => first(&mut found.inspector_token, value),
                 "rivet_conn_params" if found.conn_params.is_none() => {
                     let json: Vec<u8> = percent_decode_str(value).collect();
                     found.conn_params = Some(decode_params(&json)?);

@@ -10,6 +10,7 @@ pub mod encoding;
 mod fields;
 pub mod headers;
 pub mod http;
+pub mod inspector;
 mod json;
 pub mod message;
 pub mod target;

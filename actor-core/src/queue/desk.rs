@@ -113,11 +113,12 @@ impl Desk {
         self.with(Table::discard_turn);
     }
 
-    /// Adds a message to an open table. `expect` is told its id before anybody can receive it.
+    /// Adds a message to an open table; one for a queue that the actor does not have is offered to nobody.
+    /// `expect` is told its id before anybody can receive it.
     pub(crate) fn add(
         &self,
         life: &dyn Surroundings,
-        queue: &'static QueueSpec,
+        queue: &str,
         body: &Value,
         options: SendOptions,
         expect: impl FnOnce(u64),
@@ -127,9 +128,9 @@ impl Desk {
         let times = Times {
             sent: now,
             due: due.map(|it| now.after(it)),
-            expires: options.ttl.or(queue.ttl).map(|it| now.after(it)),
+            expires: options.ttl.map(|it| now.after(it)),
         };
-        let row = row::encode(queue.name, times, body).map_err(|e| invalid(queue.name, e))?;
+        let row = row::encode(queue, times, body).map_err(|e| invalid(queue, e))?;
         let limits = life.limits();
         if limits.bytes < row.len() {
             return Err(QueueError::TooLarge {
@@ -137,7 +138,7 @@ impl Desk {
                 size: row.len(),
             });
         }
-        let message = row::decode(&row, 0).map_err(|e| invalid(queue.name, e))?;
+        let message = row::decode(&row, 0).map_err(|e| invalid(queue, e))?;
         self.with(|table| {
             advance(life, table);
             if limits.messages <= table.len() {
@@ -149,6 +150,9 @@ impl Desk {
             life.write(vec![put_message(id, row), put_next(id + 1)])?;
             expect(id);
             table.add(message, life.in_turn());
+            if find(life.declared(), queue).is_err() {
+                table.set_aside(id);
+            }
             Ok(id)
         })
         .unwrap_or(Err(QueueError::NotStored))
@@ -269,13 +273,8 @@ impl Desk {
         });
     }
 
-    /// How many messages there are.
-    pub(super) fn count(&self) -> usize {
-        self.with(|table| table.len()).unwrap_or(0)
-    }
-
     /// Changes the table if it is there, then wakes whom that calls.
-    fn with<T>(&self, change: impl FnOnce(&mut Table<Waker>) -> T) -> Option<T> {
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut Table<Waker>) -> T) -> Option<T> {
         let mut table = lock(self.table.get()?);
         let done = change(&mut table);
         let called = table.take_called();
@@ -468,7 +467,7 @@ fn number(value: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(value.try_into().ok()?))
 }
 
-fn delete(id: u64) -> Vec<Op> {
+pub(super) fn delete(id: u64) -> Vec<Op> {
     let message = keys::queue_message(id);
     let attempts = keys::queue_attempts(id);
     [message, attempts].map(|key| Op::Delete { key }).into()

@@ -7,6 +7,7 @@ mod completions;
 mod desk;
 mod error;
 mod inbox;
+mod look;
 mod message;
 mod queues;
 mod row;
@@ -20,7 +21,7 @@ pub(crate) use self::{
     desk::{Desk, Limits, Parking, Surroundings, find},
     sending::{Sending, Sent},
 };
-pub use self::{error::QueueError, inbox::Inbox, message::Message, queues::Queues};
+pub use self::{error::QueueError, inbox::Inbox, look::Queued, message::Message, queues::Queues};
 use crate::value::{Value, ValueError};
 
 /// What an actor's queues carry. Derive it on an enum; each variant is one queue:
@@ -150,6 +151,12 @@ impl SendOptions {
     /// Not once `ttl` is over: nobody has received it then, and it is dropped.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// With what `queue` says where the sender says nothing.
+    pub(crate) fn within(mut self, queue: &QueueSpec) -> Self {
+        self.ttl = self.ttl.or(queue.ttl);
         self
     }
 }

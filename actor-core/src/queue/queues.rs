@@ -87,7 +87,7 @@ impl<'a, Q: Queue> Queues<'a, Q> {
         self.life.desk().open(self.life).await?;
         self.life
             .desk()
-            .add(self.life, queue, &body, options, |_| {})
+            .add(self.life, queue.name, &body, options.within(queue), |_| {})
     }
 
     /// Takes the first message, if there is one.

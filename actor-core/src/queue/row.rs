@@ -57,6 +57,12 @@ pub(super) fn decode(bytes: &Bytes, attempts: u32) -> Result<Message, RowError> 
     })
 }
 
+/// When a row was sent.
+pub(super) fn sent(bytes: &Bytes) -> Result<Timestamp, RowError> {
+    let row: Row<String, serde::de::IgnoredAny> = read(bytes)?;
+    Ok(row.2)
+}
+
 /// What a row's sender said.
 pub(super) fn body(bytes: &Bytes) -> Result<Value, RowError> {
     let row: Row<String, Value> = read(bytes)?;

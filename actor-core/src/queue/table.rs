@@ -103,6 +103,11 @@ impl<W> Table<W> {
         self.messages.len()
     }
 
+    /// Every message, those that somebody holds or that were set aside included.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Message)> {
+        self.messages.iter().map(|(id, it)| (*id, it))
+    }
+
     /// The id of the next message.
     pub(super) fn next_id(&self) -> u64 {
         self.next

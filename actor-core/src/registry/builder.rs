@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Inner, Registry, alarm,
@@ -153,6 +153,7 @@ impl RegistryBuilder {
             entropy: self.entropy,
             tasks: TaskTracker::new(),
             sockets: TaskTracker::new(),
+            hang_up: CancellationToken::new(),
             closing: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             roster,

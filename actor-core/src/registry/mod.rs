@@ -169,6 +169,7 @@ impl Registry {
         host.closing.store(true, Ordering::Release);
         host.aborted.store(true, Ordering::Release);
         host.alarms.look();
+        host.hang_up.cancel();
         let frame = closing_frame();
         for slot in self.inner.table.all() {
             slot.ask(Stop::Shutdown);
@@ -182,6 +183,7 @@ impl Registry {
         for slot in self.inner.table.all() {
             slot.close_sockets(&frame);
         }
+        self.inner.host.hang_up.cancel();
         let sockets = &self.inner.host.sockets;
         sockets.close();
         if timeout(SOCKET_GRACE, sockets.wait()).await.is_err() {

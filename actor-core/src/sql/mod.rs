@@ -312,6 +312,11 @@ impl Door {
         }
     }
 
+    /// Whether this life has asked for it.
+    pub(crate) fn is_used(&self) -> bool {
+        matches!(self.database.get(), Some(Some(_)))
+    }
+
     /// Ends it for this life, used or not.
     pub(crate) async fn close(&self) {
         if let Some(database) = self.database.get_or_init(|| None) {

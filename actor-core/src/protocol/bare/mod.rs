@@ -27,6 +27,11 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
+    /// Begins to read a message that does not say its version.
+    pub(super) fn unversioned(rest: &'a [u8]) -> Self {
+        Self { rest, version: 0 }
+    }
+
     /// Makes sure that nothing follows.
     pub(super) fn end(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() {
@@ -122,6 +127,27 @@ impl Writer {
         let mut out = Vec::with_capacity(capacity + 2);
         out.extend_from_slice(&VERSION.to_le_bytes());
         Self { out }
+    }
+
+    /// Begins a message that does not say its version.
+    pub(super) fn unversioned() -> Self {
+        Self { out: Vec::new() }
+    }
+
+    /// Any bytes as data.
+    pub(super) fn data(&mut self, bytes: &[u8]) -> &mut Self {
+        self.uint(bytes.len() as u64);
+        self.out.put(bytes);
+        self
+    }
+
+    /// The items of a list, as `write` writes each.
+    pub(super) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) -> &mut Self {
+        self.uint(items.len() as u64);
+        for item in items {
+            write(self, item);
+        }
+        self
     }
 
     pub(super) fn done(self) -> bytes::Bytes {
