@@ -26,7 +26,9 @@ pub struct ActorOptions {
     /// When outputs may leave. Default: [`Durability::Acked`].
     pub durability: Durability,
     /// How long an actor stays awake with nothing to do. `None` keeps it awake until it is asked to
-    /// sleep or the process stops. Default: 30 s. Shorter frees memory sooner and wakes more often.
+    /// sleep or the process stops. Default: 30 s. Shorter frees memory sooner and wakes more often. What
+    /// keeps an actor awake all the same says
+    /// [`why_awake`](crate::gateway::ActorRef::why_awake).
     pub sleep_after: Option<Duration>,
     /// How long going to sleep may take in all: `on_sleep`, disconnects, running handlers. Default:
     /// 15 s.
@@ -86,6 +88,10 @@ pub struct ActorOptions {
     /// Largest message a client may send over a raw WebSocket, in bytes. Default: 32 MiB.
     pub max_message: usize,
 }
+
+/// How many times its [`sleep_after`](ActorOptions::sleep_after) an actor that has clients may stay awake
+/// with nobody speaking to it, because of some work, before the log warns of that, once for each life.
+pub const LONG_STAY: u32 = 20;
 
 /// Which raw WebSockets outlive a sleep.
 #[derive(Clone, Copy, Debug, Default)]

@@ -184,6 +184,7 @@ pub use self::{
     gateway::{ActorHandle, Connection, WebSocket},
     id::{ActorId, ConnId, Generation, MessageIndex, ParseIdError, ScheduleId},
     key::{ActorKey, Address, KeyError},
+    lifecycle::{Blocker, BlockerKind},
     queue::Queue,
     registry::Registry,
     value::Value,

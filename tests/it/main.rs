@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod awake;
 mod background;
 mod changes;
 mod connections;

@@ -19,7 +19,8 @@ use super::{
     event::Event,
     reply::About,
     table::Table,
-    work::{Background, Spawn},
+    tally::Background,
+    work::Spawn,
 };
 use crate::{
     clock::{Clock, Entropy, Timestamp},
@@ -28,6 +29,7 @@ use crate::{
     error::ActorError,
     id::ConnId,
     journal::{Journal, TooMuchPending},
+    lifecycle::Blocker,
     protocol::{self, Encoding},
     queue::{Completions, Desk, Sending},
     schedule,
@@ -76,6 +78,9 @@ pub(crate) trait Doorbell<A>: Send + Sync {
 
     /// As [`turn`](Self::turn), unless too many wait already.
     fn turn_if_room(&self, turn: Turn<A>) -> bool;
+
+    /// Asks what keeps the actor awake.
+    fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>>;
 
     /// Where the actor's data is.
     fn driver(&self) -> &Arc<dyn Driver>;

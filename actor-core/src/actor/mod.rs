@@ -15,10 +15,12 @@ mod reply;
 mod socket;
 mod state;
 mod table;
+mod tally;
 mod task;
+mod why;
 mod work;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, panic::Location, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -231,6 +233,8 @@ pub struct Handler {
     pub timeout: Option<Duration>,
     /// Who may call it.
     pub access: Access,
+    /// Where it stands in the source, or its entry in the table.
+    pub location: &'static Location<'static>,
 }
 
 /// Which clients may call an action.
@@ -249,6 +253,7 @@ pub enum Access {
 impl Handler {
     /// A handler with the actor's own durability and timeout.
     #[must_use]
+    #[track_caller]
     pub const fn new(name: &'static str, receiver: Receiver) -> Self {
         Self {
             name,
@@ -256,6 +261,7 @@ impl Handler {
             durability: None,
             timeout: None,
             access: Access::Unsaid,
+            location: Location::caller(),
         }
     }
 

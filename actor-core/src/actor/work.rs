@@ -4,13 +4,10 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
     fmt,
+    panic::Location,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -21,37 +18,13 @@ use super::{
     ActorType,
     ctx::Ctx,
     hub::{Hub, Origin, Output},
+    tally::{Background, Place, Tally},
     task::TaskCtx,
 };
 use crate::{
     error::{ActorError, IntoActorError},
-    lifecycle::{Work, WorkKind},
+    lifecycle::WorkKind,
 };
-
-/// All work of one life. Few lives have any, so the first use makes it.
-#[derive(Debug, Default)]
-pub(super) struct Background {
-    ledger: Mutex<Ledger>,
-    changed: AtomicBool,
-    stop: CancellationToken,
-}
-
-#[derive(Debug, Default)]
-struct Ledger {
-    next: u64,
-    held: BTreeMap<u64, WorkKind>,
-    counts: Work,
-    parked: u32,
-    /// Whether work that keeps awake began or ended since the last look.
-    activity: bool,
-}
-
-/// What the cell is told about work.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub(crate) counts: Work,
-    pub(crate) activity: bool,
-}
 
 /// One entry among the work of a life, until it is dropped.
 pub(crate) struct WorkGuard {
@@ -126,9 +99,10 @@ impl Timer {
 impl<A: ActorType> Ctx<A> {
     /// Keeps the actor awake until what it gives back is dropped (B4). A stop that comes all the same
     /// waits for that, up to [`sleep_grace`](crate::ActorOptions::sleep_grace).
+    #[track_caller]
     pub fn keep_awake(&self) -> KeepAwake {
         KeepAwake {
-            guard: self.hub.hold(WorkKind::KeepAwake),
+            guard: self.hub.hold(WorkKind::KeepAwake, Some(Location::caller())),
         }
     }
 
@@ -140,6 +114,7 @@ impl<A: ActorType> Ctx<A> {
     ///
     /// `actor.overloaded` when as much goes on in the background already as may wait in the
     /// [mailbox](crate::ActorOptions::mailbox), `actor.stopping` when this life is over.
+    #[track_caller]
     pub fn keep_awake_while<F>(
         &self,
         work: impl FnOnce(TaskCtx<A>) -> F + Send + 'static,
@@ -147,7 +122,9 @@ impl<A: ActorType> Ctx<A> {
     where
         F: Future<Output: WorkOutcome> + Send + 'static,
     {
-        let guard = self.hub.hold_bounded(WorkKind::KeepAwake)?;
+        let guard = self
+            .hub
+            .hold_bounded(WorkKind::KeepAwake, Some(Location::caller()))?;
         let ctx = self.task();
         self.spawn(
             "keep_awake",
@@ -186,6 +163,7 @@ impl<A: ActorType> Ctx<A> {
     /// # Errors
     ///
     /// As [`keep_awake_while`](Self::keep_awake_while).
+    #[track_caller]
     pub fn wait_until<F>(
         &self,
         work: impl FnOnce(TaskCtx<A>) -> F + Send + 'static,
@@ -193,7 +171,9 @@ impl<A: ActorType> Ctx<A> {
     where
         F: Future<Output: WorkOutcome> + Send + 'static,
     {
-        let guard = self.hub.hold_bounded(WorkKind::WaitUntil)?;
+        let guard = self
+            .hub
+            .hold_bounded(WorkKind::WaitUntil, Some(Location::caller()))?;
         let ctx = self.task();
         self.spawn(
             "wait_until",
@@ -209,6 +189,7 @@ impl<A: ActorType> Ctx<A> {
     /// # Errors
     ///
     /// As [`keep_awake_while`](Self::keep_awake_while).
+    #[track_caller]
     pub fn timer<F>(
         &self,
         after: Duration,
@@ -217,7 +198,9 @@ impl<A: ActorType> Ctx<A> {
     where
         F: Future<Output: WorkOutcome> + Send + 'static,
     {
-        let guard = self.hub.hold_bounded(WorkKind::Timer)?;
+        let guard = self
+            .hub
+            .hold_bounded(WorkKind::Timer, Some(Location::caller()))?;
         let firing = Arc::clone(&guard.life);
         let id = guard.id;
         let cancel = self.stopping();
@@ -302,8 +285,8 @@ impl Drop for Parked {
 
 impl<A: ActorType> Hub<A> {
     /// Counts work until what it gives back is dropped.
-    pub(crate) fn hold(self: &Arc<Self>, kind: WorkKind) -> WorkGuard {
-        let id = self.background().hold(kind);
+    pub(crate) fn hold(self: &Arc<Self>, kind: WorkKind, place: Place) -> WorkGuard {
+        let id = self.background().hold(kind, place);
         self.recount();
         WorkGuard {
             life: Arc::clone(self) as Arc<dyn Life>,
@@ -312,7 +295,11 @@ impl<A: ActorType> Hub<A> {
     }
 
     /// As [`hold`](Self::hold), unless there is too much already (P6).
-    pub(crate) fn hold_bounded(self: &Arc<Self>, kind: WorkKind) -> Result<WorkGuard, ActorError> {
+    pub(crate) fn hold_bounded(
+        self: &Arc<Self>,
+        kind: WorkKind,
+        place: Place,
+    ) -> Result<WorkGuard, ActorError> {
         let limit = self.options.mailbox;
         if self.is_closed() {
             return Err(ActorError::new(
@@ -325,7 +312,7 @@ impl<A: ActorType> Hub<A> {
             let text = format!("{limit} futures run in the actor's background already");
             return Err(ActorError::new("actor", "overloaded", text));
         }
-        Ok(self.hold(kind))
+        Ok(self.hold(kind, place))
     }
 
     /// What work there is now, if that has changed since the last look.
@@ -365,92 +352,6 @@ impl<A: ActorType> Life for Hub<A> {
         if !self.is_closed() {
             self.touch(Origin::Beside);
         }
-    }
-}
-
-impl Background {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn len(&self) -> usize {
-        self.ledger().held.len()
-    }
-
-    fn hold(&self, kind: WorkKind) -> u64 {
-        let mut ledger = self.ledger();
-        let id = ledger.next;
-        ledger.next += 1;
-        ledger.held.insert(id, kind);
-        ledger.begin(kind);
-        drop(ledger);
-        self.changed.store(true, Ordering::Release);
-        id
-    }
-
-    fn release(&self, id: u64) {
-        let mut ledger = self.ledger();
-        if let Some(kind) = ledger.held.remove(&id) {
-            ledger.end(kind);
-        }
-        drop(ledger);
-        self.changed.store(true, Ordering::Release);
-    }
-
-    fn becomes(&self, id: u64, kind: WorkKind) {
-        let mut ledger = self.ledger();
-        if let Some(was) = ledger.held.insert(id, kind) {
-            ledger.end(was);
-            ledger.begin(kind);
-        }
-        drop(ledger);
-        self.changed.store(true, Ordering::Release);
-    }
-
-    fn park(&self) {
-        let mut ledger = self.ledger();
-        ledger.parked += 1;
-        if ledger.parked == 1 {
-            ledger.end(WorkKind::Run);
-            ledger.begin(WorkKind::ParkedRun);
-        }
-        drop(ledger);
-        self.changed.store(true, Ordering::Release);
-    }
-
-    fn unpark(&self) {
-        let mut ledger = self.ledger();
-        ledger.parked -= 1;
-        if ledger.parked == 0 {
-            ledger.end(WorkKind::ParkedRun);
-            ledger.begin(WorkKind::Run);
-        }
-        drop(ledger);
-        self.changed.store(true, Ordering::Release);
-    }
-
-    fn take_tally(&self) -> Option<Tally> {
-        if !self.changed.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        let mut ledger = self.ledger();
-        let activity = std::mem::take(&mut ledger.activity);
-        Some(Tally {
-            counts: ledger.counts,
-            activity,
-        })
-    }
-}
-
-impl Ledger {
-    fn begin(&mut self, kind: WorkKind) {
-        self.counts.begin(kind);
-        self.activity |= kind.keeps_awake();
-    }
-
-    fn end(&mut self, kind: WorkKind) {
-        self.counts.end(kind);
-        self.activity |= kind.keeps_awake();
     }
 }
 

@@ -29,12 +29,13 @@ impl<A: Actor> Cell<A> {
         let Some(mut call) = A::hook(Hook::Run(Reply::caller(to))) else {
             return;
         };
+        let place = A::HANDLERS[A::handler(&call)].location;
         let ctx = TaskCtx {
             ctx: Ctx::of_life(&self.hub, Origin::Run),
         };
         self.spawn_background(Spawn {
             name: "run",
-            guard: self.hub.hold(WorkKind::Run),
+            guard: self.hub.hold(WorkKind::Run, Some(place)),
             work: Box::pin(async move {
                 A::run_free(&ctx, &mut call).await;
                 A::reply(&mut call).release();
@@ -116,7 +117,7 @@ impl<A: Actor> Cell<A> {
     /// the next life.
     pub(super) async fn abort_beside(&mut self) {
         if let Some(mut free) = self.free.take() {
-            free.shutdown().await;
+            free.tasks.shutdown().await;
         }
         if let Some(mut background) = self.background.take() {
             background.shutdown().await;

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    commit::Saving, gate::Gate, guard::guard_now, job::Job, mailbox::Msg, queue::Queue,
-    side::FreeDone, slot::Slot, task::Step,
+    commit::Saving, gate::Gate, guard::guard_now, job::Job, mailbox::Msg, queue::Queue, side::Free,
+    slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
@@ -68,13 +68,15 @@ pub(super) struct Cell<A: Actor> {
     timer: Option<Pin<Box<Sleep>>>,
     pub(super) saving: Saving,
     pub(super) gate: Gate<Held<A>>,
-    pub(super) free: Option<JoinSet<FreeDone<A>>>,
+    pub(super) free: Option<Box<Free<A>>>,
     /// Futures in the background, and the `run` handler.
     pub(super) background: Option<JoinSet<()>>,
     /// When a schedule is due next.
     pub(super) due: Option<Timestamp>,
     /// What watches this life, once it has begun.
     pub(super) awake: Option<Awake>,
+    /// Absent until it rests and does not sleep.
+    pub(super) vigil: Option<Box<Vigil>>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -158,6 +160,7 @@ impl<A: Actor> Cell<A> {
             background: None,
             due: None,
             awake: None,
+            vigil: None,
         }
     }
 
@@ -294,8 +297,15 @@ impl<A: Actor> Cell<A> {
         // Also when there is something to do: what comes meanwhile is found in the task's next run,
         // and where nothing comes the mailbox is not locked again.
         let rung = mailbox.poll_any(cx).is_ready();
+        // Whoever asks sees what begins now, and so waits for its first rest.
+        let asked = if news {
+            Vec::new()
+        } else {
+            mailbox.take_asked()
+        };
         self.looks = rung || !started;
         drop(mailbox);
+        self.answer_why(asked, None);
         if let Some(stop) = stop {
             self.ask(stop);
         }
@@ -326,6 +336,9 @@ impl<A: Actor> Cell<A> {
             if self.machine.counts_idle_time() {
                 let read = Instant::now();
                 now = Some(read);
+                if let Some(vigil) = &mut self.vigil {
+                    vigil.heard = read;
+                }
                 self.tell_at(read, Event::Quiet);
             }
             if !self.effects.is_empty() {
@@ -335,13 +348,19 @@ impl<A: Actor> Cell<A> {
         if self.due.is_some() && self.claim_due() {
             return Poll::Ready(Step::Look);
         }
+        if self.machine.is_kept_awake() {
+            self.keep_vigil();
+        }
         let machine = self.machine.next_deadline();
         let saving = if self.stores {
             self.saving.next_deadline()
         } else {
             None
         };
-        let others = saving.into_iter().chain(self.alarm());
+        let others = saving
+            .into_iter()
+            .chain(self.alarm())
+            .chain(self.vigil_ends());
         let Some(next) = machine.into_iter().chain(others).min() else {
             self.timer = None;
             self.armed = None;

@@ -10,12 +10,13 @@ use super::{
     job::{HttpCall, Opening},
     queue::Queue,
     visit::Visit,
+    why::Question,
 };
 use crate::{
     actor::{Actor, ReadTurn, Turn},
     connection::{CloseFrame, Message, Ticket},
     id::ConnId,
-    lifecycle::Stop,
+    lifecycle::{Blocker, BlockerKind, Stop},
     queue::Sending,
 };
 
@@ -89,6 +90,8 @@ pub(super) struct Mailbox<A: Actor> {
     alarmed: bool,
     /// Whether the cell waits for something to come.
     parked: bool,
+    /// Whether the life has started, and so answers.
+    pub(super) serves: bool,
     limit: u32,
     /// The cell's; kept from one wait to the next.
     waker: Option<Waker>,
@@ -104,6 +107,8 @@ struct Beside<A: Actor> {
     free: VecDeque<Msg<A>>,
     /// Short turns of handlers that run free.
     turns: VecDeque<Turn<A>>,
+    /// Who wants to know what keeps the actor awake.
+    asked: Vec<Question>,
 }
 
 impl<A: Actor> Default for Beside<A> {
@@ -111,6 +116,7 @@ impl<A: Actor> Default for Beside<A> {
         Self {
             free: VecDeque::new(),
             turns: VecDeque::new(),
+            asked: Vec::new(),
         }
     }
 }
@@ -132,6 +138,7 @@ impl<A: Actor> Mailbox<A> {
             rung: false,
             alarmed: false,
             parked: false,
+            serves: false,
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             waker: None,
             calls: Queue::new(),
@@ -160,8 +167,7 @@ impl<A: Actor> Mailbox<A> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let free = self.beside.as_ref().map_or(0, |it| it.free.len());
-        usize::from(self.next.is_some()) + self.calls.len() + free < self.limit as usize
+        self.waiting() < self.limit as usize
     }
 
     pub(super) fn push_turn(&mut self, turn: Turn<A>) {
@@ -222,6 +228,31 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
+    /// Puts a question to the cell, if there is one.
+    pub(super) fn ask_why(&mut self, to: Question) {
+        if self.phase != Phase::Awake {
+            return;
+        }
+        if self.serves {
+            self.beside.get_or_insert_default().asked.push(to);
+            self.ring();
+        } else {
+            // Who asked may have gone.
+            let _ = to.send(vec![Blocker::new(BlockerKind::Starting)]);
+        }
+    }
+
+    pub(super) fn take_asked(&mut self) -> Vec<Question> {
+        let beside = self.beside.as_mut();
+        beside.map_or_else(Vec::new, |it| mem::take(&mut it.asked))
+    }
+
+    /// How many messages wait.
+    pub(super) fn waiting(&self) -> usize {
+        let free = self.beside.as_ref().map_or(0, |it| it.free.len());
+        usize::from(self.next.is_some()) + self.calls.len() + free
+    }
+
     /// Takes all calls that wait: gives the first, and moves the others into `batch`, which must be
     /// empty.
     pub(super) fn take_calls(&mut self, batch: &mut Queue<Msg<A>>) -> Option<Msg<A>> {
@@ -257,9 +288,11 @@ impl<A: Actor> Mailbox<A> {
     #[must_use]
     pub(super) fn end_life(&mut self) -> VecDeque<Turn<A>> {
         self.rung = false;
+        self.serves = false;
         if self.stop == Some(Stop::Sleep) {
             self.stop = None;
         }
+        drop(self.take_asked());
         self.beside
             .as_mut()
             .map_or_else(VecDeque::new, |it| mem::take(&mut it.turns))

@@ -13,7 +13,7 @@
 //! - [`send`]: messages of others on their way into the actor's queues.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`mod@schedule`] runs what is due. [`alarms`] tells the registry when a sleeping actor is.
-//! - [`visit`]: looks from outside.
+//! - [`visit`]: looks from outside. [`why`]: what keeps the actor awake.
 //! - [`access`]: what clients may do. [`connect`]: connections on their way in and out; [`raw`]: raw
 //!   WebSockets, which are more than that. [`persist`]: the stored form of connections and of the
 //!   state.
@@ -43,6 +43,7 @@ mod task;
 mod tunnel;
 mod turns;
 mod visit;
+mod why;
 mod wire;
 
 pub use self::visit::{Seen, Snapshot};

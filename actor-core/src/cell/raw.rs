@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, task::JoinSet};
+use tokio::sync::oneshot;
 
 use super::{
     job::{Job, Opening, Then, lend},
@@ -111,7 +111,7 @@ impl<A: Actor> Cell<A> {
     /// Whether a message stands in front whose handler runs free, and as many run as may (P6).
     pub(super) fn has_no_room_for_frame(&self) -> bool {
         matches!(self.batch.front(), Some(Msg::Frame(_)))
-            && self.options().mailbox <= self.free.as_ref().map_or(0, JoinSet::len)
+            && self.options().mailbox <= self.running_free()
             && receiver_of_messages::<A>() == Some(Receiver::Free)
     }
 

@@ -16,7 +16,7 @@ impl<A: Actor> Cell<A> {
             self.add_message(sending);
             return;
         }
-        let guard = match self.hub.hold_bounded(WorkKind::KeepAwake) {
+        let guard = match self.hub.hold_bounded(WorkKind::KeepAwake, None) {
             Ok(guard) => guard,
             Err(error) => return sending.refuse(&error),
         };

@@ -2,11 +2,15 @@
 //! touches the state, so it goes on also while a turn waits in the middle.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{Id, JoinError, JoinSet},
+    time::Instant,
+};
 
 use super::{
     guard::{Fault, Guard},
@@ -29,6 +33,22 @@ use crate::{
 pub(super) struct FreeDone<A: Actor> {
     job: Job<A>,
     outcome: Result<(), Fault>,
+}
+
+/// Free handlers that run.
+pub(super) struct Free<A: Actor> {
+    pub(super) tasks: JoinSet<FreeDone<A>>,
+    /// Which each is, and since when.
+    pub(super) begun: BTreeMap<Id, (usize, Instant)>,
+}
+
+impl<A: Actor> Default for Free<A> {
+    fn default() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            begun: BTreeMap::new(),
+        }
+    }
 }
 
 /// A version that no commit reaches: what waits for it leaves, or fails, when the life ends.
@@ -70,8 +90,12 @@ impl<A: Actor> Cell<A> {
         let Some(free) = &mut self.free else { return };
         let mut over = Vec::new();
         let is_empty = loop {
-            match free.poll_join_next(cx) {
-                Poll::Ready(Some(done)) => over.push(done),
+            match free.tasks.poll_join_next_with_id(cx) {
+                Poll::Ready(Some(done)) => {
+                    let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+                    free.begun.remove(&id);
+                    over.push(done);
+                }
                 Poll::Ready(None) => break true,
                 Poll::Pending => break false,
             }
@@ -82,7 +106,7 @@ impl<A: Actor> Cell<A> {
         for done in over {
             self.machine.work.end(WorkKind::Free);
             // One that panicked outside its guard, in a drop, has answered by being dropped.
-            if let Ok(done) = done {
+            if let Ok((_, done)) = done {
                 self.free_done(done);
             }
             self.tell(Event::WorkEnded);
@@ -110,7 +134,7 @@ impl<A: Actor> Cell<A> {
     /// Starts the free handlers that wait, as many as may run at a time.
     pub(super) fn start_waiting_free(&mut self) {
         let limit = self.options().mailbox;
-        while self.machine.is_started() && self.free.as_ref().map_or(0, JoinSet::len) < limit {
+        while self.machine.is_started() && self.running_free() < limit {
             let next = self.slot.mailbox().next_free();
             let job = match next {
                 Some(Msg::Call(call, conn)) => self.take_call(call, conn),
@@ -122,6 +146,11 @@ impl<A: Actor> Cell<A> {
         self.slot.made_room();
     }
 
+    /// How many free handlers run.
+    pub(super) fn running_free(&self) -> usize {
+        self.free.as_ref().map_or(0, |it| it.tasks.len())
+    }
+
     /// Runs a job beside everything else.
     pub(super) fn spawn_free(&mut self, mut job: Job<A>) {
         self.machine.work.begin(WorkKind::Free);
@@ -130,10 +159,13 @@ impl<A: Actor> Cell<A> {
         };
         let timeout = self.timeout_of(&job);
         self.beside = true;
-        self.free.get_or_insert_default().spawn(async move {
+        let handler = A::handler(&job.call);
+        let free = self.free.get_or_insert_default();
+        let task = free.tasks.spawn(async move {
             let outcome = Guard::new(A::run_free(&ctx, &mut job.call), timeout).await;
             FreeDone { job, outcome }
         });
+        free.begun.insert(task.id(), (handler, Instant::now()));
     }
 
     fn free_done(&mut self, done: FreeDone<A>) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, futures::Notified};
+use tokio::sync::{Notify, futures::Notified, oneshot};
 
 use super::{
     host::{Host, TypeInfo},
@@ -22,6 +22,7 @@ use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
+    lifecycle::Blocker,
     metrics::{self, Hibernating},
     queue::Completions,
     storage::Driver,
@@ -279,6 +280,10 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
             mailbox.push_turn(turn);
         }
         has_room
+    }
+
+    fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>> {
+        self.ask_why()
     }
 
     #[cfg(feature = "sqlite")]

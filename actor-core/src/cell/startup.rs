@@ -179,6 +179,7 @@ async fn begin<A: Actor>(
         cell.saving.want_now();
     }
     cell.tell(Event::Started);
+    slot.mailbox().serves = true;
     cell.resume_schedules(&failed);
     if cell.machine.is_started() {
         cell.start_run();

@@ -17,6 +17,7 @@ use super::{
     live::{Broken, Cell},
     mailbox::Msg,
     raw, slot,
+    why::Running,
 };
 use crate::actor::{Actor, Ctx, Hub, Origin, Receiver, Turn};
 
@@ -52,7 +53,7 @@ impl<A: Actor> Cell<A> {
             self.save(state);
         }
         let timeout = self.timeout_of(&job);
-        let mut suspended = false;
+        let mut running = None;
         let ctx = self.context_of(&job);
         let outcome = {
             self.hub.set_in_turn(true);
@@ -64,14 +65,14 @@ impl<A: Actor> Cell<A> {
                 if let Poll::Ready(outcome) = turn.as_mut().poll(cx) {
                     return Poll::Ready(outcome);
                 }
-                suspended = true;
-                self.poll_beside(cx).map(Err)
+                let running = *running.get_or_insert_with(|| Running::begun(handler));
+                self.poll_beside(cx, running).map(Err)
             })
             .await
         };
         self.hub.set_in_turn(false);
         self.keep_context(ctx);
-        self.slot.info.learn(handler, suspended);
+        self.slot.info.learn(handler, running.is_some());
         match outcome {
             Ok(()) => self.finish(job, true),
             Err(fault) => {
@@ -107,7 +108,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Moves along what goes on beside a turn that waits. Ready when the turn must not go on.
-    fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+    fn poll_beside(&mut self, cx: &mut Context<'_>, running: Running) -> Poll<Fault> {
         // The mailbox wakes the task for this turn, and calls stay in it.
         self.looks = true;
         self.poll_side(cx);
@@ -116,7 +117,9 @@ impl<A: Actor> Cell<A> {
             let free = self.machine.is_started() && mailbox.has_free();
             let stop = mailbox.take_stop();
             let again = mailbox.poll_news(cx);
+            let asked = mailbox.take_asked();
             drop(mailbox);
+            self.answer_why(asked, Some(running));
             if let Some(stop) = stop {
                 self.ask(stop);
             }
@@ -140,6 +143,8 @@ impl<A: Actor> Cell<A> {
     /// Readers beside each other, until none runs. Those that come meanwhile join, up to the first
     /// message that is not a reader.
     pub(super) async fn run_shared(&mut self, state: &A, job: Job<A>) {
+        let handler = A::handler(&job.call);
+        let mut began = None;
         let mut running = FuturesUnordered::new();
         let mut first = pin!(share(state, self.shared(job)));
         let mut waiting = true;
@@ -154,7 +159,9 @@ impl<A: Actor> Cell<A> {
             if !waiting && running.is_empty() {
                 return Poll::Ready(());
             }
-            if self.poll_beside(cx).is_ready() {
+            let mut readers = *began.get_or_insert_with(|| Running::begun(handler));
+            readers.count = running.len() + usize::from(waiting);
+            if self.poll_beside(cx, readers).is_ready() {
                 return Poll::Ready(());
             }
             if self.stores() && self.saving.is_due() {

@@ -179,7 +179,7 @@ fn no_database() -> ActorError {
 }
 
 fn stay<A: Actor>(hub: &Arc<Hub<A>>) -> Result<Box<dyn Stay>, ActorError> {
-    let awake = hub.hold_bounded(WorkKind::KeepAwake)?;
+    let awake = hub.hold_bounded(WorkKind::KeepAwake, None)?;
     Ok(Box::new(Staying {
         ctx: Ctx::of_life(hub, Origin::Beside),
         _awake: awake,

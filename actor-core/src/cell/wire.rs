@@ -20,7 +20,7 @@ use crate::{
     connection::{CloseFrame, Frame, InboxFull, Message, Outbox},
     error::{ActorError, IntoActorError as _},
     id::ConnId,
-    lifecycle::Stop,
+    lifecycle::{Blocker, Stop},
     protocol::{Args, Encoding, ToServer},
     queue::{self, Queue as _, QueueError, QueueSpec, SendOptions, Sending, Sent},
     request::Request,
@@ -91,6 +91,9 @@ pub(crate) trait AnySlot: Send + Sync {
 
     /// Whether the actor has a live cell.
     fn is_awake(&self) -> bool;
+
+    /// Asks what keeps the actor awake. No answer says that it sleeps.
+    fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>>;
 }
 
 /// An action called by a client's HTTP request.
@@ -339,6 +342,10 @@ impl<A: Actor> AnySlot for Slot<A> {
 
     fn is_awake(&self) -> bool {
         self.mailbox().phase == Phase::Awake
+    }
+
+    fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>> {
+        self.ask_why()
     }
 }
 

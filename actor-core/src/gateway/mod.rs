@@ -25,6 +25,7 @@ use crate::{
     error::ActorError,
     id::ActorId,
     key::{ActorKey, Address},
+    lifecycle::Blocker,
     metrics,
     protocol::{
         self, ActorSpecifier, Encoding,
@@ -93,6 +94,55 @@ impl ActorRef {
     /// Asks the actor to sleep, if it is awake.
     pub fn sleep(&self) {
         self.slot.ask(crate::lifecycle::Stop::Sleep);
+    }
+
+    /// What keeps the actor awake now; while it stops, what the stop waits for. Empty when nothing does:
+    /// then it sleeps already, see [`is_awake`](Self::is_awake), or will once it was left alone for its
+    /// [`sleep_after`](crate::ActorOptions::sleep_after). The question itself neither wakes an actor nor
+    /// keeps it awake, and is answered while a handler runs, as soon as that waits for something.
+    ///
+    /// An actor that has clients and is kept awake by something else for very long is warned of in the
+    /// log, see [`LONG_STAY`](crate::config::LONG_STAY).
+    ///
+    /// ```
+    /// use actor_core::{BlockerKind, prelude::*};
+    ///
+    /// #[actor]
+    /// #[derive(Default)]
+    /// pub struct Agent {}
+    ///
+    /// #[actor]
+    /// impl Agent {
+    ///     #[action]
+    ///     async fn think(ctx: &TaskCtx<Self>) {
+    ///         let _guard = ctx.keep_awake();
+    ///         std::future::pending().await
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::builder().actor::<Agent>().build().await?;
+    /// let agent = registry.get_or_create::<Agent>("one");
+    /// let actor = agent.actor().await?;
+    /// assert!(actor.why_awake().await.is_empty()); // it sleeps
+    /// # let asleep = actor.clone();
+    /// let thinking = tokio::spawn(async move { agent.think().await.map_err(drop) });
+    /// # while asleep.why_awake().await.len() < 2 { tokio::task::yield_now().await }
+    /// for it in actor.why_awake().await {
+    ///     println!("{it}"); // handler `think` for 12.3s at src/agent.rs:9
+    ///     assert!(matches!(it.kind, BlockerKind::Handler | BlockerKind::KeepAwake));
+    /// }
+    /// # thinking.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, nothing happens.
+    pub async fn why_awake(&self) -> Vec<Blocker> {
+        self.slot.why_awake().await.unwrap_or_default()
     }
 
     /// Whether the actor is awake.

@@ -125,6 +125,22 @@ impl Machine {
         )
     }
 
+    /// Why it stops, if it does.
+    pub(crate) fn stops(&self) -> Option<Stop> {
+        match self.phase {
+            Phase::Grace { why, .. } | Phase::Finalizing { why } | Phase::Ended { why } => {
+                Some(why)
+            }
+            Phase::Loading | Phase::Started => None,
+        }
+    }
+
+    /// Whether it would sleep some time if it were not for some work, as of the last event.
+    #[inline]
+    pub(crate) fn is_kept_awake(&self) -> bool {
+        self.idle_since.is_none() && self.sleep_after.is_some() && self.is_started()
+    }
+
     /// What keeps it awake, if anything (B1).
     #[inline]
     pub(crate) fn may_sleep(&self) -> Result<(), StayAwake> {

@@ -7,9 +7,11 @@
 //! The cell tells the [`Machine`] what happened and does what it answers. In here nothing waits,
 //! locks, or reads a clock (P8), so races are orders of events, and tests try them all.
 
+mod blocker;
 mod machine;
 mod work;
 
+pub use self::blocker::{Blocker, BlockerKind};
 pub(crate) use self::{
     machine::{Effect, Event, Machine, Stop},
     work::{Work, WorkKind},

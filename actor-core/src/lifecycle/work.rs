@@ -84,6 +84,11 @@ impl WorkKind {
         Self::Timer,
     ];
 
+    /// Whether who counts it knows more of it than how much there is.
+    pub(crate) fn is_listed_elsewhere(self) -> bool {
+        self == Self::Free || Self::BESIDE.contains(&self)
+    }
+
     fn policy(self) -> Policy {
         let (keeps_awake, sleep_waits, destroy_waits) = match self {
             Self::Free
@@ -111,7 +116,7 @@ impl WorkKind {
         self.policy().keeps_awake
     }
 
-    fn holds_up(self, stop: Stop) -> bool {
+    pub(crate) fn holds_up(self, stop: Stop) -> bool {
         match stop {
             Stop::Sleep | Stop::Shutdown => self.policy().sleep_waits,
             Stop::Destroy => self.policy().destroy_waits,
@@ -145,6 +150,11 @@ impl Work {
     /// The first kind that a stop waits for.
     pub(crate) fn holds_up(&self, stop: Stop) -> Option<WorkKind> {
         self.under_way().find(|it| it.holds_up(stop))
+    }
+
+    /// How much there is of a kind.
+    pub(crate) fn count(&self, kind: WorkKind) -> usize {
+        self.counts[kind as usize] as usize
     }
 
     /// The kinds there are.

@@ -126,6 +126,15 @@ pub const COMMIT_FAILURES: Metric = metric(
     "Commits that failed",
 );
 
+/// Lives that stayed awake for twenty times their `sleep_after` though nobody spoke to them, by what
+/// kept them. `kind` is a [`BlockerKind::name`](crate::BlockerKind::name).
+pub const OVERSTAYS: Metric = metric(
+    "actor_overstays_total",
+    Counter,
+    &["actor", "kind"],
+    "Lives that stayed awake long though nobody spoke to them",
+);
+
 /// All of them.
 pub const ALL: &[Metric] = &[
     AWAKE,
@@ -142,4 +151,5 @@ pub const ALL: &[Metric] = &[
     TOO_LONG,
     COMMIT_SECONDS,
     COMMIT_FAILURES,
+    OVERSTAYS,
 ];

@@ -213,7 +213,8 @@ fn handler(name: &TokenStream, method: &Method) -> TokenStream {
         Receiver::Shared => quote!(Shared),
         Receiver::Free => quote!(Free),
     };
-    quote!(__p::Handler::new(#name, __p::Receiver::#receiver))
+    // With the span of the method, which the handler keeps as its place in the source.
+    quote_spanned!(method.ident.span()=> __p::Handler::new(#name, __p::Receiver::#receiver))
 }
 
 fn reply(model: &Handlers) -> TokenStream {
