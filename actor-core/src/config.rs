@@ -87,6 +87,9 @@ pub struct ActorOptions {
     pub hibernate_websockets: Hibernate,
     /// Largest message a client may send over a raw WebSocket, in bytes. Default: 32 MiB.
     pub max_message: usize,
+    /// A text that clients send over raw WebSockets to hear whether the line is open, and what they are
+    /// answered, as [`AutoReply`] says. Default: none.
+    pub auto_reply: Option<AutoReply>,
 }
 
 /// How many times its [`sleep_after`](ActorOptions::sleep_after) an actor that has clients may stay awake
@@ -118,6 +121,66 @@ impl Hibernate {
     }
 }
 
+/// A text of clients that is answered without the actor: it is not woken, no handler runs, and the
+/// message has no number. It is meant for clients that cannot send WebSocket pings, such as browsers.
+/// `#[actor(auto_reply = ("ping", "pong"))]`.
+///
+/// The answer overtakes what the client sent before and the actor has not answered.
+/// [`Socket::auto_replied_at`](crate::Socket::auto_replied_at) tells when there last was one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AutoReply {
+    /// The whole text that is answered.
+    pub request: &'static str,
+    /// The text that answers it.
+    pub response: &'static str,
+}
+
+impl AutoReply {
+    /// Answers `request` with `response`.
+    #[must_use]
+    pub const fn new(request: &'static str, response: &'static str) -> Self {
+        Self { request, response }
+    }
+}
+
+/// When a client that says nothing is asked whether it is still there, and when it is given up (H16).
+///
+/// A client that vanished without closing its connection (a laptop that was shut, a cable that was
+/// pulled) looks like one that has nothing to say. So one that was silent for `interval` is sent a
+/// WebSocket ping, which browsers and client libraries answer by themselves; and one that gives no sign of
+/// life for another `timeout` is gone: its connection leaves the list, and its hooks run as if it had
+/// closed. Either comes up to a quarter of the shorter time later. Any byte from the client is a sign of
+/// life; pings and their answers never wake an actor.
+///
+/// Each quiet client costs two small packets in `interval`. Proxies and home routers forget connections
+/// that are silent for a minute or more, so a much longer one loses clients that are there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Liveness {
+    /// How long a client may be silent before it is asked. Default: 30 s.
+    pub interval: Duration,
+    /// How long it may take to answer. Default: 30 s.
+    pub timeout: Duration,
+}
+
+impl Liveness {
+    /// Asks after `interval` of silence, and waits for an answer for `timeout`. Both are at least 32 ms.
+    #[must_use]
+    pub fn new(interval: Duration, timeout: Duration) -> Self {
+        let shortest = Duration::from_millis(32);
+        Self {
+            interval: interval.max(shortest),
+            timeout: timeout.max(shortest),
+        }
+    }
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(30), Duration::from_secs(30))
+    }
+}
+
 impl Default for ActorOptions {
     fn default() -> Self {
         Self {
@@ -145,6 +208,7 @@ impl Default for ActorOptions {
             max_queue_message_size: 64 * 1024,
             hibernate_websockets: Hibernate::default(),
             max_message: 32 * 1024 * 1024,
+            auto_reply: None,
         }
     }
 }

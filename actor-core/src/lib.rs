@@ -178,7 +178,7 @@ pub use actor_macros::{ActionError, Event, Queue, actor};
 
 pub use self::{
     actor::{Conn, Ctx, Event, Socket, TaskCtx},
-    config::{ActorOptions, Durability, Hibernate},
+    config::{ActorOptions, AutoReply, Durability, Hibernate, Liveness},
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Connection, WebSocket},

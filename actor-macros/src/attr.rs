@@ -4,7 +4,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens as _;
 use syn::{
-    Attribute, LitBool, LitInt, LitStr, Meta, Path, Token, Type,
+    Attribute, Expr, ExprTuple, LitBool, LitInt, LitStr, Meta, Path, Token, Type,
     ext::IdentExt as _,
     parse::{Parse, ParseStream, Parser as _},
     punctuated::Punctuated,
@@ -148,6 +148,21 @@ impl Options {
             syn::parse2(it).map(Some).map_err(|_| {
                 format!("`{key}` stands alone or takes the path of a function: `{key} = path`")
             })
+        })
+    }
+
+    /// What clients say, and what they are answered.
+    pub(crate) fn auto_reply(&self, errors: &mut Errors, key: &str) -> Option<(LitStr, LitStr)> {
+        self.value(errors, key, |it| {
+            let text = |it: &Expr| syn::parse2::<LitStr>(it.to_token_stream()).ok();
+            let pair: Option<ExprTuple> = syn::parse2(it).ok();
+            let texts: Option<Vec<_>> = pair.and_then(|it| it.elems.iter().map(text).collect());
+            match texts.as_deref() {
+                Some([request, response]) => Ok((request.clone(), response.clone())),
+                _ => Err(format!(
+                    "`{key}` takes what clients say and what they are answered: `{key} = (\"ping\", \"pong\")`"
+                )),
+            }
         })
     }
 

@@ -47,6 +47,8 @@ pub(crate) enum SettingValue {
     Switch(bool),
     /// All, or those that the function at a path likes.
     Hibernate(Option<Path>),
+    /// A text of clients, and what answers it.
+    AutoReply(LitStr, LitStr),
 }
 
 #[derive(Clone, Copy)]

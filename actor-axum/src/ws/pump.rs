@@ -32,12 +32,15 @@ enum End {
     Server(CloseFrame),
     /// The client sent what cannot be read.
     Broken(CloseFrame),
+    /// The client gives no sign of life.
+    Lost,
     /// The connection has gone.
     Gone,
 }
 
 impl Line {
-    pub(super) fn new(stream: Stream, socket: Socket) -> Self {
+    pub(super) fn new(stream: Stream, mut socket: Socket) -> Self {
+        socket.watch();
         Self {
             stream,
             socket,
@@ -59,16 +62,19 @@ impl Line {
         let Self {
             stream, mut socket, ..
         } = self;
-        match &end {
-            End::Client(frame) | End::Broken(frame) => socket.closed_by_client(frame.clone()),
-            End::Server(_) | End::Gone => {}
+        let end = match end {
+            End::Lost => End::Server(socket.lost()),
+            End::Client(_) | End::Broken(_) | End::Server(_) | End::Gone => end,
+        };
+        if let End::Client(frame) | End::Broken(frame) = &end {
+            socket.closed_by_client(frame.clone());
         }
         drop(socket);
         match end {
             End::Client(_) => Some(Box::pin(stream.close_answered())),
             End::Server(frame) => Some(Box::pin(stream.close(frame))),
             End::Broken(frame) => Some(Box::pin(stream.close_unread(frame))),
-            End::Gone => None,
+            End::Lost | End::Gone => None,
         }
     }
 
@@ -103,7 +109,11 @@ impl Line {
         {
             return Poll::Ready(Err(end));
         }
-        self.stream.poll_next(cx).map(|incoming| match incoming {
+        let incoming = self.stream.poll_next(cx);
+        if self.stream.take_heard() {
+            self.socket.hear();
+        }
+        incoming.map(|incoming| match incoming {
             Incoming::Message(message) => Ok(message),
             Incoming::Close(frame) => Err(End::Client(frame)),
             Incoming::Broken(frame) => Err(End::Broken(frame)),
@@ -130,6 +140,12 @@ fn poll_send(
                 Poll::Ready(Some(Delivery::Close(frame))) => {
                     return Poll::Ready(End::Server(frame));
                 }
+                Poll::Ready(Some(Delivery::Ping)) => {
+                    if stream.ping(cx).is_err() {
+                        return Poll::Ready(End::Gone);
+                    }
+                }
+                Poll::Ready(Some(Delivery::Lost)) => return Poll::Ready(End::Lost),
                 Poll::Ready(None) => return Poll::Ready(End::Gone),
                 Poll::Pending => break,
             }
@@ -137,7 +153,11 @@ fn poll_send(
         if !stream.is_dirty() {
             return Poll::Pending;
         }
-        match stream.poll_flush(cx) {
+        let flushed = stream.poll_flush(cx);
+        if stream.take_heard() {
+            socket.hear();
+        }
+        match flushed {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),
             Poll::Pending => return poll_patience(socket, patience, cx),
@@ -154,6 +174,9 @@ fn poll_patience(
 ) -> Poll<End> {
     if socket.poll_closing(cx).is_pending() {
         return Poll::Pending;
+    }
+    if socket.is_lost() {
+        return Poll::Ready(End::Lost);
     }
     let sleep = patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
     sleep.as_mut().poll(cx).map(|()| End::Gone)

@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Read, Write},
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -36,6 +37,16 @@ pub(super) struct Stream {
     rest: Option<Rest>,
     /// Bytes handed over since the last flush.
     unflushed: usize,
+    signs: Signs,
+}
+
+/// Whether the client is there, as far as can be seen from here.
+#[derive(Default)]
+struct Signs {
+    /// It sent something, or took what it did not take before.
+    heard: bool,
+    /// It does not take more.
+    is_full: bool,
 }
 
 /// What comes from a client.
@@ -71,6 +82,7 @@ impl Stream {
             frames: WebSocketContext::new(Role::Server, Some(config)),
             rest: None,
             unflushed: 0,
+            signs: Signs::default(),
         }
     }
 
@@ -90,6 +102,17 @@ impl Stream {
             kind,
         });
         self.send_part(cx)
+    }
+
+    /// Takes a ping, which goes out with the next flush.
+    pub(super) fn ping(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        self.unflushed += 1;
+        self.hand_over(cx, Message::Ping(Bytes::new()))
+    }
+
+    /// Whether the client has given a sign of life since this was last asked.
+    pub(super) fn take_heard(&mut self) -> bool {
+        mem::take(&mut self.signs.heard)
     }
 
     /// Whether enough waits that it is better flushed before more is sent.
@@ -114,11 +137,16 @@ impl Stream {
             rest.kind = Data::Continue;
             self.rest = Some(rest);
         }
+        self.hand_over(cx, Message::Frame(frame))
+    }
+
+    fn hand_over(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), Gone> {
         let mut now = Now {
             io: &mut self.io,
+            signs: &mut self.signs,
             cx,
         };
-        match self.frames.write(&mut now, Message::Frame(frame)) {
+        match self.frames.write(&mut now, message) {
             Ok(()) => Ok(()),
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(_) => Err(Gone),
@@ -130,6 +158,7 @@ impl Stream {
         loop {
             let mut now = Now {
                 io: &mut self.io,
+                signs: &mut self.signs,
                 cx,
             };
             match self.frames.flush(&mut now) {
@@ -151,6 +180,7 @@ impl Stream {
         loop {
             let mut now = Now {
                 io: &mut self.io,
+                signs: &mut self.signs,
                 cx,
             };
             let incoming = match self.frames.read(&mut now) {
@@ -235,6 +265,7 @@ impl Stream {
             if let Some(frame) = frame.take() {
                 let mut now = Now {
                     io: &mut self.io,
+                    signs: &mut self.signs,
                     cx,
                 };
                 match self.frames.close(&mut now, Some(frame)) {
@@ -274,6 +305,7 @@ fn said(frame: Option<tungstenite::protocol::CloseFrame>) -> CloseFrame {
 /// A connection during one poll, as [`std::io`] knows it.
 struct Now<'a, 'b> {
     io: &'a mut Upgraded,
+    signs: &'a mut Signs,
     cx: &'a mut Context<'b>,
 }
 
@@ -281,7 +313,11 @@ impl Read for Now<'_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(into);
         match Pin::new(&mut *self.io).poll_read(self.cx, buf.unfilled()) {
-            Poll::Ready(read) => read.map(|()| buf.filled().len()),
+            Poll::Ready(read) => {
+                let read = read.map(|()| buf.filled().len());
+                self.signs.heard |= read.as_ref().is_ok_and(|it| *it != 0);
+                read
+            }
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -290,8 +326,16 @@ impl Read for Now<'_, '_> {
 impl Write for Now<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match Pin::new(&mut *self.io).poll_write(self.cx, bytes) {
-            Poll::Ready(written) => written,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            Poll::Ready(written) => {
+                // Without this a slow client would be lost that is busy with something large: there is
+                // room again because it took something.
+                self.signs.heard |= mem::take(&mut self.signs.is_full);
+                written
+            }
+            Poll::Pending => {
+                self.signs.is_full = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
         }
     }
 

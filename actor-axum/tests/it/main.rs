@@ -14,6 +14,7 @@ mod gateway;
 #[cfg(feature = "http2")]
 mod http2;
 mod limits;
+mod liveness;
 mod nesting;
 mod raw;
 mod raw_sockets;

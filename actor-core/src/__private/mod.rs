@@ -47,7 +47,7 @@ pub use crate::{
         Reply, ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply, decode_state,
         encode_state, read_state,
     },
-    config::{ActorOptions, Durability, Hibernate},
+    config::{ActorOptions, AutoReply, Durability, Hibernate},
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Handled},

@@ -10,6 +10,7 @@ use super::{
     hub::Output,
 };
 use crate::{
+    clock::Timestamp,
     connection::{CloseFrame, Message},
     id::{ConnId, MessageIndex},
 };
@@ -114,6 +115,13 @@ impl<A: ActorType> Socket<A> {
     #[must_use]
     pub fn message_index(&self) -> MessageIndex {
         self.index
+    }
+
+    /// When the client was last answered by the actor's [`auto_reply`](crate::ActorOptions::auto_reply),
+    /// while it slept or was awake. `None` when it never was.
+    #[must_use]
+    pub fn auto_replied_at(&self) -> Option<Timestamp> {
+        self.conn.inner.listener.outbox()?.auto_replied()
     }
 
     /// Sends a message.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
@@ -15,6 +15,7 @@ use crate::{
     actor::{About, Actor},
     clock::{Clock, Entropy},
     config::ActorOptions,
+    connection::Pulse,
     metrics::Meters,
     storage::Driver,
 };
@@ -37,11 +38,18 @@ pub(crate) struct Host {
     pub(crate) aborted: AtomicBool,
     pub(crate) roster: Weak<dyn Roster>,
     pub(crate) alarms: Alarms,
+    /// Whether clients are still there.
+    pub(crate) pulse: Mutex<Pulse>,
 }
 
 impl Host {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        // Nothing in there can panic half-way.
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_aborted(&self) -> bool {

@@ -3,14 +3,17 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 
 use super::inbox::{Inbox, InboxFull, Ticket};
-use crate::{metrics, protocol::Encoding};
+use crate::{clock::Timestamp, metrics, protocol::Encoding};
 
 /// One WebSocket message for a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +70,10 @@ pub enum Delivery {
     Frame(Frame),
     /// Send this close frame; nothing follows.
     Close(CloseFrame),
+    /// Ask the client whether it is still there, by a WebSocket ping.
+    Ping,
+    /// The client did not answer: it is gone. Nothing follows.
+    Lost,
 }
 
 /// The frames on their way to one client.
@@ -80,6 +87,10 @@ pub struct Outbox {
     inner: Mutex<Inner>,
     /// What goes the other way.
     inbox: Mutex<Inbox>,
+    /// What is known of the client: [`HEARD`], [`DEAF`].
+    client: AtomicU8,
+    /// When it was last answered without its actor, in milliseconds since 1970.
+    answered: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +99,8 @@ struct Inner {
     bytes: usize,
     closing: Closing,
     waker: Option<Waker>,
+    /// Whether the client is to be asked for a sign of life.
+    asks: bool,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +109,8 @@ enum Closing {
     Open,
     /// Close after the frames that wait.
     After(CloseFrame),
+    /// The client gives no sign of life.
+    Lost,
     /// The reader is gone or the close was delivered.
     Closed,
 }
@@ -109,6 +124,8 @@ impl Outbox {
             limit,
             inner: Mutex::default(),
             inbox: Mutex::default(),
+            client: AtomicU8::new(0),
+            answered: AtomicU64::new(0),
         }
     }
 
@@ -163,14 +180,76 @@ impl Outbox {
         }
     }
 
+    /// The client has given a sign of life.
+    pub(crate) fn hear(&self) {
+        if self.client.load(Ordering::Relaxed) & HEARD == 0 {
+            self.client.fetch_or(HEARD, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the client has given a sign of life since this was last asked, or could not be heard.
+    pub(crate) fn was_heard(&self) -> bool {
+        let client = self.client.fetch_and(!HEARD, Ordering::Relaxed);
+        client & (HEARD | DEAF) != 0
+    }
+
+    /// The client cannot be heard until what this returns is dropped, since nobody reads what it sends.
+    pub(crate) fn deafen(&self) -> Deaf<'_> {
+        self.client.fetch_or(DEAF, Ordering::Relaxed);
+        Deaf(self)
+    }
+
+    /// Asks the client for a sign of life.
+    pub(crate) fn ask(&self) {
+        let mut inner = self.lock();
+        if matches!(inner.closing, Closing::Open) {
+            inner.asks = true;
+            wake(inner);
+        }
+    }
+
+    /// Gives the client up, and what waits for it.
+    pub(crate) fn lose(&self) {
+        let mut inner = self.lock();
+        if matches!(inner.closing, Closing::Open) {
+            inner.frames = VecDeque::new();
+            inner.bytes = 0;
+            inner.closing = Closing::Lost;
+            metrics::count(&metrics::LOST, []);
+            wake(inner);
+        }
+    }
+
+    /// Whether the client was given up and the reader has not been told.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.lock().closing, Closing::Lost)
+    }
+
+    /// Answers the client without its actor.
+    pub(crate) fn auto_reply(&self, now: Timestamp, frame: Frame) {
+        self.answered.store(now.as_millis(), Ordering::Relaxed);
+        self.push_frame(frame);
+    }
+
+    /// When the client was last answered without its actor.
+    pub(crate) fn auto_replied(&self) -> Option<Timestamp> {
+        match self.answered.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(Timestamp::from_millis(millis)),
+        }
+    }
+
     /// Whether more may still be delivered.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.lock().closing, Closing::Open)
     }
 
-    /// What to send next, waiting until there is something. `None` after the close frame.
+    /// What to send next, waiting until there is something. `None` after the end.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         let mut inner = self.lock();
+        if mem::take(&mut inner.asks) {
+            return Poll::Ready(Some(Delivery::Ping));
+        }
         if let Some(frame) = inner.frames.pop_front() {
             inner.bytes -= frame.bytes.len();
             if inner.frames.is_empty() {
@@ -186,6 +265,7 @@ impl Outbox {
                 Poll::Pending
             }
             Closing::After(frame) => Poll::Ready(Some(Delivery::Close(frame))),
+            Closing::Lost => Poll::Ready(Some(Delivery::Lost)),
             Closing::Closed => Poll::Ready(None),
         }
     }
@@ -198,7 +278,7 @@ impl Outbox {
                 register(&mut inner, cx);
                 Poll::Pending
             }
-            Closing::After(_) | Closing::Closed => Poll::Ready(()),
+            Closing::After(_) | Closing::Lost | Closing::Closed => Poll::Ready(()),
         }
     }
 
@@ -226,6 +306,22 @@ impl Outbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A client is not read from while this is there, see [`Outbox::deafen`].
+#[derive(Debug)]
+pub(crate) struct Deaf<'a>(&'a Outbox);
+
+impl Drop for Deaf<'_> {
+    fn drop(&mut self) {
+        // It now has all its time to be heard.
+        self.0.client.store(HEARD, Ordering::Relaxed);
+    }
+}
+
+/// The client has given a sign of life.
+const HEARD: u8 = 1;
+/// Nobody reads what the client sends.
+const DEAF: u8 = 2;
 
 fn register(inner: &mut Inner, cx: &Context<'_>) {
     if !inner

@@ -3,6 +3,7 @@
 
 mod actors;
 mod handle;
+mod liveness;
 mod local;
 mod queue;
 mod socket;

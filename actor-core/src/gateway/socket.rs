@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{ActorRef, Gateway, incoming_too_long};
 use crate::{
     actor::aborted,
-    cell::{FrameRefused, OpenSocket, SocketKind},
+    cell::{FrameRefused, Host, OpenSocket, SocketKind},
     connection::{CloseFrame, Delivery, Frame, Outbox},
     error::ActorError,
     id::ConnId,
@@ -25,9 +25,12 @@ use crate::{
 pub struct Socket {
     actor: ActorRef,
     id: ConnId,
-    outbox: Arc<Outbox>,
+    pub(super) outbox: Arc<Outbox>,
     kind: SocketKind,
     closed: Option<CloseFrame>,
+    pub(super) host: Arc<Host>,
+    /// Where it stands among those that are looked after.
+    pub(super) watched: Option<usize>,
 }
 
 /// A client's wish to connect.
@@ -128,6 +131,8 @@ impl Gateway {
             outbox,
             kind,
             closed: None,
+            host: Arc::clone(self.registry.host()),
+            watched: None,
         };
         opened.await.unwrap_or_else(|_| Err(aborted()))?;
         Ok(socket)
@@ -205,6 +210,17 @@ impl Socket {
         if frame.text && str::from_utf8(&frame.bytes).is_err() {
             return Err(CloseFrame::new(1007, "message.invalid_utf8"));
         }
+        if let Some(it) = &self.actor.options().auto_reply
+            && frame.text
+            && frame.bytes == it.request
+        {
+            let response = Frame {
+                bytes: Bytes::from_static(it.response.as_bytes()),
+                text: true,
+            };
+            self.outbox.auto_reply(self.host.clock.now(), response);
+            return Ok(());
+        }
         loop {
             self.wait_for_room().await;
             let slot = Arc::clone(&self.actor.slot);
@@ -219,6 +235,7 @@ impl Socket {
 
     async fn wait_for_room(&self) {
         while let Some(room) = self.actor.slot.crowded() {
+            let _deaf = self.outbox.deafen();
             room.await;
         }
     }
@@ -229,7 +246,7 @@ impl Socket {
         self.closed = Some(frame);
     }
 
-    /// What to send to the client next. `None` after the close frame.
+    /// What to do about the client next. `None` after the end.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         self.outbox.poll_next(cx)
     }
@@ -243,6 +260,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        self.unwatch();
         self.outbox.abandon();
         Arc::clone(&self.actor.slot).close(self.id, self.closed.take());
     }

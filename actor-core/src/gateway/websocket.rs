@@ -116,6 +116,8 @@ impl WebSocket {
                     }
                 }
                 Delivery::Close(frame) => self.closed = Some(frame),
+                // Only servers have their clients looked after.
+                Delivery::Ping | Delivery::Lost => {}
             }
         }
     }

@@ -102,6 +102,14 @@ pub const OUTBOX_OVERFLOWS: Metric = metric(
     "Connections closed because their outbox was full",
 );
 
+/// Connections given up because their client gave no sign of life.
+pub const LOST: Metric = metric(
+    "actor_connections_lost_total",
+    Counter,
+    &[],
+    "Connections given up because their client gave no sign of life",
+);
+
 /// Messages over `max_incoming` or `max_outgoing`. `direction` is `in` or `out`.
 pub const TOO_LONG: Metric = metric(
     "actor_messages_too_long_total",
@@ -148,6 +156,7 @@ pub const ALL: &[Metric] = &[
     HIBERNATING,
     CONNECTION_REFUSALS,
     OUTBOX_OVERFLOWS,
+    LOST,
     TOO_LONG,
     COMMIT_SECONDS,
     COMMIT_FAILURES,

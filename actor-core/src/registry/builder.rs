@@ -4,7 +4,7 @@ use std::{
     any::TypeId,
     collections::HashMap,
     fmt,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,6 +17,8 @@ use crate::{
     actor::Actor,
     cell::{Alarms, Host},
     clock::{Clock, Entropy, System},
+    config::Liveness,
+    connection::Pulse,
     key::MAX_NAME,
     metrics,
     storage::{Driver, Memory},
@@ -31,6 +33,7 @@ pub struct RegistryBuilder {
     entropy: Arc<dyn Entropy>,
     namespace: Arc<str>,
     inspector: Option<Box<str>>,
+    liveness: Option<Liveness>,
 }
 
 /// A registry that cannot be.
@@ -60,6 +63,7 @@ impl RegistryBuilder {
             entropy: Arc::new(System),
             namespace: Arc::from("default"),
             inspector: None,
+            liveness: Some(Liveness::default()),
         }
     }
 
@@ -104,6 +108,20 @@ impl RegistryBuilder {
     /// empty token is none.
     pub fn inspector(mut self, token: &str) -> Self {
         self.inspector = Some(token).filter(|it| !it.is_empty()).map(Box::from);
+        self
+    }
+
+    /// When clients' sockets are pinged, and given up. Default: [`Liveness::default`], a ping after 30 s of
+    /// silence, and 30 s for an answer.
+    pub fn liveness(mut self, liveness: Liveness) -> Self {
+        self.liveness = Some(liveness);
+        self
+    }
+
+    /// Pings no client. One that vanished without a word is found when something is sent to it and TCP
+    /// gives up, which takes many minutes; one that nothing is sent to, never.
+    pub fn without_liveness(mut self) -> Self {
+        self.liveness = None;
         self
     }
 
@@ -158,6 +176,7 @@ impl RegistryBuilder {
             aborted: AtomicBool::new(false),
             roster,
             alarms: Alarms::default(),
+            pulse: Mutex::new(Pulse::new(self.liveness)),
         });
         let namespace = self.namespace;
         let inner = Arc::new(Inner {

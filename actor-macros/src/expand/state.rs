@@ -167,6 +167,9 @@ fn options(settings: &[Setting]) -> Option<TokenStream> {
             SettingValue::Hibernate(Some(path)) => {
                 quote_spanned!(path.span()=> __p::Hibernate::If(#path))
             }
+            SettingValue::AutoReply(request, response) => {
+                quote!(__p::Option::Some(__p::AutoReply::new(#request, #response)))
+            }
         };
         quote!(__options.#field = #value;)
     });

@@ -49,7 +49,7 @@ fn smallest() {
 
 #[test]
 fn raw_sockets() {
-    let args = quote! { hibernate_websockets = from_app, max_message = 1024 };
+    let args = quote! { hibernate_websockets = from_app, max_message = 1024, auto_reply = ("ping", "pong") };
     let item = quote! { pub struct Echo; };
     check(
         crate::actor_tokens(args, item),

@@ -44,6 +44,7 @@ const OPTIONS: &[&str] = &[
     "deny_by_default",
     "max_message",
     "hibernate_websockets",
+    "auto_reply",
 ];
 
 const DURATIONS: &[&str] = &[
@@ -125,6 +126,11 @@ fn settings(errors: &mut Errors, options: &Options) -> Vec<Setting> {
     set(
         "hibernate_websockets",
         hibernate.map(SettingValue::Hibernate),
+    );
+    let reply = options.auto_reply(errors, "auto_reply");
+    set(
+        "auto_reply",
+        reply.map(|(to, with)| SettingValue::AutoReply(to, with)),
     );
     settings
 }

@@ -37,6 +37,9 @@ const _: () = {
             let mut __options = <__p::ActorOptions as __p::Default>::default();
             __options.max_message = 1024;
             __options.hibernate_websockets = __p::Hibernate::If(from_app);
+            __options.auto_reply = __p::Option::Some(
+                __p::AutoReply::new("ping", "pong"),
+            );
             __options
         }
         fn encode(

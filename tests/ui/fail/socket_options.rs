@@ -2,7 +2,7 @@
 
 use actor_core::prelude::*;
 
-#[actor(hibernate_websockets = "always", max_message = 0)]
+#[actor(hibernate_websockets = "always", max_message = 0, auto_reply = "pong")]
 #[derive(Default)]
 pub struct Room {}
 
