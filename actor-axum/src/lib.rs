@@ -152,6 +152,7 @@
 pub mod restart {}
 
 mod actors;
+mod admission;
 mod cors;
 mod extract;
 mod handover;

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 
 use actor_core::{
     ActorError, Registry,
-    gateway::Gateway,
+    gateway::{Gateway, Limiter, Limits},
     protocol::{headers, target::Route},
 };
 use axum::{
@@ -20,11 +21,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, any},
 };
-use http::HeaderMap;
+use http::{HeaderMap, request::Parts};
 use serde_json::json;
+use subtle::ConstantTimeEq as _;
 
 use crate::{
     actors,
+    admission::{Admitted, Keeper},
     cors::{Cors, Preflight},
     http as calls,
     target::TargetLayer,
@@ -88,6 +91,7 @@ pub struct ActorRouter {
     cors: Cors,
     health: bool,
     max_request_body: usize,
+    keeper: Keeper,
 }
 
 impl ActorRouter {
@@ -98,6 +102,7 @@ impl ActorRouter {
             cors: Cors::default(),
             health: true,
             max_request_body: MAX_REQUEST_BODY,
+            keeper: Keeper::default(),
         }
     }
 
@@ -112,6 +117,57 @@ impl ActorRouter {
     /// no limit, because they are never held in whole. Default: 20 MiB.
     pub fn max_request_body(mut self, bytes: usize) -> Self {
         self.max_request_body = bytes;
+        self
+    }
+
+    /// Lets in only who shows this token, as clients do that were made with one: in the URL, in a header, or
+    /// among the subprotocols of a socket. Others are answered 401 `api.unauthorized`, a socket is opened
+    /// and closed with that reason; no actor hears of them. `/health` and `/metadata` need none, and a
+    /// client that asks to skip the wait for its actor needs it all the same. Default: everybody is let in.
+    ///
+    /// The comparison takes as long for a token that is almost right. An empty token lets nobody in.
+    pub fn token(self, token: impl Into<String>) -> Self {
+        let token = token.into();
+        self.check_token(move |it| {
+            !token.is_empty() && token.as_bytes().ct_eq(it.as_bytes()).into()
+        })
+    }
+
+    /// As [`token`](Self::token), where there are more than one.
+    pub fn check_token(mut self, is_right: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.keeper.token = Some(Arc::new(is_right));
+        self
+    }
+
+    /// Keeps clients to `limits`, by where they come from. Default: no limits; `Limits::default()` has
+    /// those of RivetKit's engine.
+    ///
+    /// The address is that of the connection, which axum has to be told to pass on: [`serve()`](crate::serve())
+    /// does, others use `into_make_service_with_connect_info::<SocketAddr>()`. Behind a proxy all connections
+    /// are the proxy's: say by [`client_address`](Self::client_address) where a request comes from. Those
+    /// that do not say count as one client.
+    ///
+    /// ```
+    /// # use actor_core::Registry;
+    /// use actor_axum::ActorRouter;
+    /// use actor_core::gateway::Limits;
+    ///
+    /// # fn example(registry: Registry) {
+    /// let actors = ActorRouter::new(registry).token("secret").limits(Limits::default());
+    /// # }
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.keeper.limiter = Some(Limiter::new(limits));
+        self
+    }
+
+    /// Where requests come from, for [`limits`](Self::limits): what a proxy in front of the app wrote into a
+    /// header, for one. Headers that no proxy of yours has written say what the client likes.
+    pub fn client_address(
+        mut self,
+        address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.keeper.address = Some(Arc::new(address));
         self
     }
 
@@ -130,9 +186,12 @@ impl ActorRouter {
         let door = self.into_door();
         let router = Router::new()
             .route("/metadata", door.clone().open(metadata))
-            .route("/actors", door.clone().open(actors::collection))
-            .route("/actors/{id}", door.clone().open(actors::one))
-            .route("/actors/{id}/sleep", door.clone().open(actors::sleep))
+            .route("/actors", door.clone().open_to_known(actors::collection))
+            .route("/actors/{id}", door.clone().open_to_known(actors::one))
+            .route(
+                "/actors/{id}/sleep",
+                door.clone().open_to_known(actors::sleep),
+            )
             .nest_service("/gateway/", gateway(door.clone()));
         if health {
             router.route("/health", door.open(healthy))
@@ -155,6 +214,7 @@ impl ActorRouter {
             gateway,
             cors: self.cors,
             max_request_body: self.max_request_body,
+            keeper: self.keeper,
             rays,
         })
     }
@@ -175,6 +235,7 @@ pub(crate) struct Door {
     pub(crate) gateway: Gateway,
     pub(crate) cors: Cors,
     pub(crate) max_request_body: usize,
+    pub(crate) keeper: Keeper,
     pub(crate) rays: Rays,
 }
 
@@ -198,6 +259,30 @@ impl Door {
         })
     }
 
+    /// As [`open`](Self::open), for those that are let in.
+    fn open_to_known<S, F, Fut>(self: Arc<Self>, handler: F) -> MethodRouter<S>
+    where
+        S: Clone + Send + Sync + 'static,
+        F: Fn(Arc<Self>, Request) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Response> + Send + 'static,
+    {
+        self.open(move |door: Arc<Self>, request: Request| {
+            let handler = handler.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let admitted = door.keeper.admit(&parts);
+                let admitted = admitted.and_then(|it| {
+                    door.keeper.check_manager(&parts.headers)?;
+                    Ok(it)
+                });
+                match admitted {
+                    Ok(_admitted) => handler(door, Request::from_parts(parts, body)).await,
+                    Err(error) => calls::gateway_error(&error),
+                }
+            }
+        })
+    }
+
     /// Hands a request to the actor it is for.
     pub(crate) async fn enter(
         self: Arc<Self>,
@@ -207,21 +292,29 @@ impl Door {
         if let Some(preflight) = self.cors.preflight(&request, Preflight::Gateway) {
             return preflight;
         }
-        // What else is wrong with the request is told first.
-        let route = route.and_then(|route| {
-            headers::skip_ready_wait(request.headers())?;
-            Ok(route)
-        });
         let origin = self.cors.origin(request.headers());
         let ray = self.rays.of(request.headers());
         let (parts, body) = request.into_parts();
+        // Who sends nonsense is counted too, and is told of it, not of a token.
+        let entering = self.keeper.admit(&parts).and_then(|admitted| {
+            let route = route?;
+            headers::skip_ready_wait(&parts.headers)?;
+            self.keeper.check_target(&route, &parts)?;
+            Ok(Entering { route, admitted })
+        });
         if ws::is_upgrade(&parts) {
-            return ws::upgrade(&self, parts, route, ray);
+            return ws::upgrade(&self, parts, entering, ray);
         }
-        let mut response = calls::call(&self, parts, body, route, ray).await;
+        let mut response = calls::call(&self, parts, body, entering, ray).await;
         self.cors.mark_gateway(origin, &mut response);
         response
     }
+}
+
+/// A request that was let in, and what it is for.
+pub(crate) struct Entering {
+    pub(crate) route: Route,
+    pub(crate) admitted: Admitted,
 }
 
 /// All below `/gateway/`. The path is read as it was sent, percent-encoded, since a decoded name may have

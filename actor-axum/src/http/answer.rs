@@ -1,5 +1,10 @@
 //! Responses, and the headers that say which actor made them.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use actor_core::{
     ActorError,
     gateway::{ActionResponse, ActorRef},
@@ -7,22 +12,28 @@ use actor_core::{
 };
 use axum::{
     Json,
-    body::Body,
+    body::{Body, HttpBody},
     response::{IntoResponse as _, Response},
 };
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http_body::{Frame, SizeHint};
 
-use crate::router::Ray;
+use crate::{admission::Admitted, router::Ray};
 
 /// An actor's answer in the client's encoding.
 pub(super) fn encoded(encoding: Encoding, answer: ActionResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = status(answer.status);
     let content_type = HeaderValue::from_static(encoding.content_type());
-    let headers = response.headers_mut();
+    let fields = response.headers_mut();
     // For those that follow, too.
-    headers.reserve(8);
-    headers.insert(CONTENT_TYPE, content_type);
+    fields.reserve(8);
+    fields.insert(CONTENT_TYPE, content_type);
+    if let Some(code) = answer.unavailable {
+        let name = HeaderName::from_static(headers::ERROR);
+        fields.insert(name, HeaderValue::from_static(code));
+    }
     response
 }
 
@@ -60,6 +71,45 @@ pub(super) fn empty(status: StatusCode) -> Response {
     response
 }
 
+/// Counts the request until its answer has been sent.
+pub(super) fn counted(response: Response, admitted: Admitted) -> Response {
+    if !admitted.counts() {
+        return response;
+    }
+    response.map(|body| {
+        Body::new(Counted {
+            body,
+            _admitted: admitted,
+        })
+    })
+}
+
+/// A body that is counted for as long as it is there.
+struct Counted {
+    body: Body,
+    _admitted: Admitted,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Says which actor answered.
 pub(super) fn with_actor(mut response: Response, actor: &ActorRef) -> Response {
     let headers = response.headers_mut();
@@ -77,7 +127,7 @@ pub(super) fn with_actor(mut response: Response, actor: &ActorRef) -> Response {
         key.to_string()
     };
     // A key may have characters that no header may; then it is left out.
-    if let Ok(key) = HeaderValue::from_maybe_shared(bytes::Bytes::from(key)) {
+    if let Ok(key) = HeaderValue::from_maybe_shared(Bytes::from(key)) {
         headers.insert(HeaderName::from_static(headers::ACTOR_KEY), key);
     }
     response

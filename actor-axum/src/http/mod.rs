@@ -20,17 +20,20 @@ use axum::{body::Body, response::Response};
 use http::{Method, request::Parts};
 
 pub(crate) use self::{answer::gateway_error, body::read as read_body};
-use crate::router::{Door, Ray};
+use crate::{
+    admission::Admitted,
+    router::{Door, Entering, Ray},
+};
 
 /// Answers a request for an actor.
 pub(crate) async fn call(
     door: &Door,
     mut parts: Parts,
     body: Body,
-    route: Result<Route, ActorError>,
+    entering: Result<Entering, ActorError>,
     ray: Ray,
 ) -> Response {
-    let (route, actor) = match find(&door.gateway, route).await {
+    let (route, actor, admitted) = match find(&door.gateway, entering).await {
         Ok(found) => found,
         Err(error) => return answer::with_ray(answer::gateway_error(&error), ray),
     };
@@ -40,15 +43,19 @@ pub(crate) async fn call(
     } else {
         endpoint(&door.gateway, &actor, &route.path, parts, body).await
     };
+    let response = answer::counted(response, admitted);
     answer::with_ray(answer::with_actor(response, &actor), ray)
 }
 
 /// Finds the actor of a route.
 pub(crate) async fn find(
     gateway: &Gateway,
-    route: Result<Route, ActorError>,
-) -> Result<(Route, ActorRef), ActorError> {
-    let route = route?;
+    entering: Result<Entering, ActorError>,
+) -> Result<(Route, ActorRef, Admitted), ActorError> {
+    let Entering {
+        route,
+        mut admitted,
+    } = entering?;
     if let Target::Query(ActorQuery {
         region: Some(region),
         ..
@@ -57,7 +64,8 @@ pub(crate) async fn find(
         check_datacenter(region)?;
     }
     let actor = gateway.resolve(&route.target).await?;
-    Ok((route, actor))
+    admitted.at(actor.id())?;
+    Ok((route, actor, admitted))
 }
 
 async fn endpoint(

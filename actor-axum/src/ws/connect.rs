@@ -6,7 +6,7 @@ use actor_core::{
     ActorError, Value,
     connection::{CloseFrame, Frame},
     gateway::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
-    protocol::{Encoding, headers::Subprotocols, target::Route},
+    protocol::{Encoding, headers::Subprotocols},
 };
 use axum::extract::OriginalUri;
 use bytes::BytesMut;
@@ -15,13 +15,15 @@ use hyper::upgrade::OnUpgrade;
 
 use super::{inspector, offered, pump::Line, stream::Stream};
 use crate::{
+    admission::Admitted,
     http::{find, no_endpoint},
-    router::{Door, Ray},
+    router::{Door, Entering, Ray},
 };
 
 /// A connection, and the frame that comes before all others.
 struct Opened {
     socket: Socket,
+    admitted: Admitted,
     greeting: Option<Frame>,
 }
 
@@ -66,7 +68,7 @@ pub(super) async fn open(
     door: Arc<Door>,
     on_upgrade: OnUpgrade,
     parts: Parts,
-    route: Result<Route, ActorError>,
+    entering: Result<Entering, ActorError>,
     ray: Ray,
 ) -> Option<Box<Line>> {
     let io = match on_upgrade.await {
@@ -76,21 +78,25 @@ pub(super) async fn open(
             return None;
         }
     };
-    if route
+    if entering
         .as_ref()
-        .is_ok_and(|it| it.path == "/inspector/connect")
+        .is_ok_and(|it| it.route.path == "/inspector/connect")
     {
         // Boxed, for it is large and rare.
-        Box::pin(inspector::serve(&door, io, parts, route)).await;
+        Box::pin(inspector::serve(&door, io, parts, entering)).await;
         return None;
     }
-    match connect(&door, parts, route, &ray).await {
-        Ok(Opened { socket, greeting }) => {
+    match connect(&door, parts, entering, &ray).await {
+        Ok(Opened {
+            socket,
+            admitted,
+            greeting,
+        }) => {
             let mut stream = Stream::new(io, socket.max_incoming());
             if let Some(frame) = greeting {
                 stream.greet(frame);
             }
-            Some(Box::new(Line::new(stream, socket)))
+            Some(Box::new(Line::new(stream, socket, admitted)))
         }
         Err(refused) => {
             tracing::debug!(
@@ -111,13 +117,13 @@ pub(super) async fn open(
 async fn connect(
     door: &Door,
     mut parts: Parts,
-    route: Result<Route, ActorError>,
+    entering: Result<Entering, ActorError>,
     ray: &Ray,
 ) -> Result<Opened, Refused> {
     let encoding = encoding(&parts)?;
     let offered = Subprotocols::parse(offered(&parts.headers))
         .map_err(|error| Refused::by_actor(encoding, &error.into()))?;
-    let (route, actor) = find(&door.gateway, route)
+    let (route, actor, admitted) = find(&door.gateway, entering)
         .await
         .map_err(|error| Refused::by_gateway(encoding, &error, ray))?;
     let params = offered.conn_params.unwrap_or(Value::Undefined);
@@ -131,6 +137,7 @@ async fn connect(
         let socket = socket.map_err(|error| Refused::of_raw(&error))?;
         return Ok(Opened {
             socket,
+            admitted,
             greeting: None,
         });
     }
@@ -145,7 +152,11 @@ async fn connect(
     let socket = door.gateway.connect(&actor, request).await;
     let socket = socket.map_err(|error| Refused::by_actor(encoding, &error))?;
     let greeting = Some(socket.init());
-    Ok(Opened { socket, greeting })
+    Ok(Opened {
+        socket,
+        admitted,
+        greeting,
+    })
 }
 
 /// Whether a path inside an actor is that of a raw socket: `/websocket` and what follows it.

@@ -15,7 +15,6 @@ use actor_core::{
         Encoding,
         headers::Subprotocols,
         inspector::{self as wire, Init, QueueStatus, ToClient, ToServer},
-        target::Route,
     },
 };
 use futures_util::future::{Either, poll_fn, select};
@@ -27,20 +26,21 @@ use super::{
     stream::{Gone, Incoming, Stream},
 };
 use crate::{
+    admission::Admitted,
     http::find,
     inspection::{self, MAX_ROWS, MAX_STATE},
-    router::Door,
+    router::{Door, Entering},
 };
 
-/// Serves the inspector of the actor of `route` until its client leaves.
+/// Serves the inspector of the actor that `entering` is for until its client leaves.
 pub(super) async fn serve(
     door: &Door,
     io: Upgraded,
     parts: Parts,
-    route: Result<Route, ActorError>,
+    entering: Result<Entering, ActorError>,
 ) {
     let mut stream = Stream::new(io, MAX_STATE);
-    let session = match Session::open(door, parts, route).await {
+    let session = match Session::open(door, parts, entering).await {
         Ok(session) => session,
         Err(frame) => return stream.close(frame).await,
     };
@@ -81,13 +81,14 @@ struct Session<'a> {
     gateway: &'a Gateway,
     inspector: Inspector,
     actor: ActorRef,
+    _admitted: Admitted,
 }
 
 impl<'a> Session<'a> {
     async fn open(
         door: &'a Door,
         parts: Parts,
-        route: Result<Route, ActorError>,
+        entering: Result<Entering, ActorError>,
     ) -> Result<Self, CloseFrame> {
         let offered = Subprotocols::parse(offered(&parts.headers)).unwrap_or_default();
         let token = offered.inspector_token.unwrap_or_default();
@@ -96,12 +97,14 @@ impl<'a> Session<'a> {
             CloseFrame::new(1008, reason)
         })?;
         let closed = |error: ActorError| close_with(&error);
-        let (route, actor) = find(&door.gateway, route).await.map_err(closed)?;
+        let found = find(&door.gateway, entering).await;
+        let (route, actor, admitted) = found.map_err(closed)?;
         check_version(&route.url(&parts)).map_err(closed)?;
         Ok(Self {
             gateway: &door.gateway,
             inspector,
             actor,
+            _admitted: admitted,
         })
     }
 

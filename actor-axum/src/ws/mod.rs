@@ -8,7 +8,7 @@ mod stream;
 
 use std::sync::Arc;
 
-use actor_core::{ActorError, protocol::headers::SUBPROTOCOL, protocol::target::Route};
+use actor_core::{ActorError, protocol::headers::SUBPROTOCOL};
 use axum::{body::Body, response::Response};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
@@ -23,7 +23,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::{
     http::gateway_error,
-    router::{Door, Ray},
+    router::{Door, Entering, Ray},
 };
 
 /// Whether a request wants to become a WebSocket.
@@ -41,7 +41,7 @@ pub(crate) fn is_upgrade(parts: &Parts) -> bool {
 pub(crate) fn upgrade(
     door: &Arc<Door>,
     mut parts: Parts,
-    route: Result<Route, ActorError>,
+    entering: Result<Entering, ActorError>,
     ray: Ray,
 ) -> Response {
     let (response, on_upgrade) = match shake_hands(&mut parts) {
@@ -53,7 +53,7 @@ pub(crate) fn upgrade(
         Arc::clone(door),
         on_upgrade,
         parts,
-        route,
+        entering,
         ray,
     ));
     door.gateway.spawn_socket(async move {

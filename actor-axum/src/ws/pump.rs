@@ -15,6 +15,7 @@ use futures_util::future::{BoxFuture, poll_fn};
 use tokio::time::{Sleep, sleep};
 
 use super::stream::{Incoming, Stream};
+use crate::admission::Admitted;
 
 /// A client's connection: the socket on the wire and the one at the actor.
 pub(super) struct Line {
@@ -22,6 +23,7 @@ pub(super) struct Line {
     socket: Socket,
     /// Until when a client that does not read may still take what waits for it.
     patience: Option<Pin<Box<Sleep>>>,
+    _admitted: Admitted,
 }
 
 /// How a line ends.
@@ -39,12 +41,13 @@ enum End {
 }
 
 impl Line {
-    pub(super) fn new(stream: Stream, mut socket: Socket) -> Self {
+    pub(super) fn new(stream: Stream, mut socket: Socket, admitted: Admitted) -> Self {
         socket.watch();
         Self {
             stream,
             socket,
             patience: None,
+            _admitted: admitted,
         }
     }
 
@@ -88,6 +91,7 @@ impl Line {
                 stream,
                 socket,
                 patience,
+                ..
             } = self;
             let mut receiving = pin!(socket.receive(message));
             // While the actor's mailbox is full the client is not read, but it is written to.

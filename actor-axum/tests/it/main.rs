@@ -7,6 +7,7 @@
 
 mod access;
 mod actors;
+mod admission;
 mod connect;
 mod cors;
 mod extract;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::Outbox,
-    error::{ActorError, CallError, IntoActorError},
+    error::{self, ActorError, CallError, IntoActorError},
     id::ActorId,
     key::Address,
     metrics,
@@ -194,6 +194,8 @@ impl About {
 pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
+    /// See [`error::unavailable`].
+    pub(crate) unavailable: Option<&'static str>,
 }
 
 /// An answer that leaves as bytes. One that is dropped unanswered tells the client so, which has no
@@ -278,7 +280,11 @@ impl WireReply {
                 ),
             ));
         }
-        Ok(HttpAnswer { status: 200, body })
+        Ok(HttpAnswer {
+            status: 200,
+            body,
+            unavailable: None,
+        })
     }
 
     fn encode_error(&self, error: &ActorError) -> HttpAnswer {
@@ -298,6 +304,7 @@ impl WireReply {
         HttpAnswer {
             status: shown.status(),
             body,
+            unavailable: error::unavailable(shown.group(), shown.code()),
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) looks: bool,
     /// Whether the state may be half-changed and must not be saved.
     pub(super) tainted: bool,
+    /// Whether it has taken anything that waited.
+    pub(super) served: bool,
     /// Whether a destroy failed.
     pub(super) undestroyed: bool,
     /// Whether messages that were begun are to come again.
@@ -141,6 +143,7 @@ impl<A: Actor> Cell<A> {
             quiet: false,
             looks: true,
             tainted: false,
+            served: false,
             undestroyed: false,
             rewinds: false,
             beside: false,
@@ -310,9 +313,11 @@ impl<A: Actor> Cell<A> {
             self.ask(stop);
         }
         if free_waits {
+            self.served = true;
             self.start_waiting_free();
         }
         if first.is_some() {
+            self.served = true;
             self.slot.made_room();
         }
         if news {

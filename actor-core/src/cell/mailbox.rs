@@ -16,7 +16,7 @@ use crate::{
     actor::{Actor, ReadTurn, Turn},
     connection::{CloseFrame, Message, Ticket},
     id::ConnId,
-    lifecycle::{Blocker, BlockerKind, Stop},
+    lifecycle::{Blocker, BlockerKind, Stop, Wakes},
     queue::Sending,
 };
 
@@ -92,6 +92,8 @@ pub(super) struct Mailbox<A: Actor> {
     parked: bool,
     /// Whether the life has started, and so answers.
     pub(super) serves: bool,
+    /// How often it was woken in vain.
+    pub(super) wakes: Wakes,
     limit: u32,
     /// The cell's; kept from one wait to the next.
     waker: Option<Waker>,
@@ -139,6 +141,7 @@ impl<A: Actor> Mailbox<A> {
             alarmed: false,
             parked: false,
             serves: false,
+            wakes: Wakes::default(),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             waker: None,
             calls: Queue::new(),

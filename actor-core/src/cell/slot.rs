@@ -22,7 +22,7 @@ use crate::{
     actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
-    lifecycle::Blocker,
+    lifecycle::{Blocker, Wakes},
     metrics::{self, Hibernating},
     queue::Completions,
     storage::Driver,
@@ -253,6 +253,14 @@ fn overloaded(limit: usize) -> ActorError {
 /// The process stops; clients come again.
 pub(crate) fn stopping() -> ActorError {
     ActorError::new("actor", "stopping", "the actor is stopping")
+}
+
+/// Each life that was begun for those who wait stopped before it took anything (R1).
+pub(super) fn woken_in_vain() -> ActorError {
+    let times = Wakes::MOST;
+    let text =
+        format!("the actor was woken {times} times and stopped each time before it took this");
+    ActorError::new("guard", "actor_wake_retries_exceeded", text)
 }
 
 /// The actor was destroyed.

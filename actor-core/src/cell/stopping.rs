@@ -16,7 +16,7 @@ use crate::{
     actor::{Actor, Hook, Listener, Reply},
     connection::CloseFrame,
     error::ActorError,
-    lifecycle::{Event, Stop},
+    lifecycle::{Event, Outcome, Stop, Verdict},
     metrics,
 };
 
@@ -157,15 +157,24 @@ impl<A: Actor> Cell<A> {
         }
         let hopeless = self.slot.note_failure(self.rewinds) && self.rewinds;
         let mut alarm = None;
+        let mut in_vain = false;
         let mut mailbox = self.slot.mailbox();
         let refused = match why {
             Stop::Sleep if !self.slot.host.is_closing() => {
                 if mailbox.has_calls() && !hopeless {
-                    return false;
+                    let outcome = if self.served {
+                        Outcome::Ready
+                    } else {
+                        Outcome::Stopped
+                    };
+                    match mailbox.wakes.on(outcome) {
+                        Verdict::WakeAgain => return false,
+                        Verdict::GiveUp => in_vain = true,
+                    }
                 }
                 mailbox.phase = Phase::Asleep;
                 alarm = self.hub.alarm();
-                if hopeless {
+                if hopeless || in_vain {
                     mailbox.drain_awaited()
                 } else {
                     Vec::new()
@@ -193,6 +202,7 @@ impl<A: Actor> Cell<A> {
         }
         let error = match why {
             Stop::Destroy => slot::gone(),
+            Stop::Sleep if in_vain => slot::woken_in_vain(),
             Stop::Sleep if hopeless => {
                 ActorError::new("actor", "storage_failed", "two saves in a row failed")
             }

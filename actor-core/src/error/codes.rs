@@ -40,7 +40,19 @@ pub fn status(group: &str, code: &str) -> u16 {
         ("actor", "aborted" | "duplicate_key" | "key_too_large" | "not_registered")
         | ("actor", "validation_error" | "invalid_request")
         | ("message" | "queue" | "kv" | "schedule", _) => 400,
-        ("guard", "actor_ready_timeout" | "service_unavailable") => 503,
+        _ if unavailable(group, code).is_some() => 503,
         _ => 500,
     }
+}
+
+/// `group.code` when it says that the actor is between two lives: what was asked of it was not done, and
+/// may be asked again (R4).
+#[must_use]
+pub fn unavailable(group: &str, code: &str) -> Option<&'static str> {
+    Some(match (group, code) {
+        ("actor", "stopping") => "actor.stopping",
+        ("guard", "actor_wake_retries_exceeded") => "guard.actor_wake_retries_exceeded",
+        ("guard", "actor_stopped_while_waiting") => "guard.actor_stopped_while_waiting",
+        _ => return None,
+    })
 }

@@ -4,7 +4,7 @@ mod codes;
 
 use std::{borrow::Cow, convert::Infallible, error::Error, fmt};
 
-pub use self::codes::{MASKED_MESSAGE, is_public, status};
+pub use self::codes::{MASKED_MESSAGE, is_public, status, unavailable};
 use crate::value::Value;
 
 /// A failure as clients see it: a group and a code to branch on, a message to read, and metadata.

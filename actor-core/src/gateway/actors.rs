@@ -22,7 +22,7 @@ impl Gateway {
             return Ok(None);
         };
         match self.registry.by_id(id).await {
-            Ok(slot) => Ok(Some(ActorRef { slot })),
+            Ok(slot) => Ok(Some(ActorRef::new(slot))),
             Err(error) if error.is("actor", "not_found") => Ok(None),
             Err(error) => Err(error),
         }
@@ -45,7 +45,7 @@ impl Gateway {
     ) -> Result<Option<ActorRef>, ActorError> {
         let address = self.address(namespace, name, key)?;
         match self.registry.resolve(&address, Lookup::Get).await {
-            Ok(found) => Ok(Some(ActorRef { slot: found.slot })),
+            Ok(found) => Ok(Some(ActorRef::new(found.slot))),
             Err(error) if error.is("actor", "not_found") => Ok(None),
             Err(error) => Err(error),
         }
@@ -77,6 +77,6 @@ impl Gateway {
             Lookup::GetOrCreate { input }
         };
         let found = self.registry.resolve(&address, lookup).await?;
-        Ok((ActorRef { slot: found.slot }, found.created))
+        Ok((ActorRef::new(found.slot), found.created))
     }
 }

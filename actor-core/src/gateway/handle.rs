@@ -154,7 +154,7 @@ impl<A: Actor> ActorHandle<A> {
     /// If dropped before it completes, the actor may have been created.
     pub async fn actor(&self) -> Result<ActorRef, ActorError> {
         let slot = self.slot().await?;
-        Ok(ActorRef { slot })
+        Ok(ActorRef::new(slot))
     }
 
     /// Opens a connection: the actor's connect hooks run, then events arrive until the connection is

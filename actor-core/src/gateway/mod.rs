@@ -3,6 +3,7 @@
 
 mod actors;
 mod handle;
+mod limits;
 mod liveness;
 mod local;
 mod queue;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 
 pub use self::{
     handle::{ActorHandle, Handled},
+    limits::{Admission, Limiter, Limits, Quota},
     local::Connection,
     queue::QueueRequest,
     socket::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
@@ -23,7 +25,7 @@ pub use self::{
 use crate::{
     cell::{self, AnySlot, WireCall},
     config::ActorOptions,
-    error::ActorError,
+    error::{self, ActorError},
     id::ActorId,
     key::{ActorKey, Address},
     lifecycle::Blocker,
@@ -59,9 +61,28 @@ impl Registry {
 #[derive(Clone)]
 pub struct ActorRef {
     slot: Arc<dyn AnySlot>,
+    /// Whether who looked for it wanted it made, so that it cannot be missing.
+    creates: bool,
 }
 
 impl ActorRef {
+    fn new(slot: Arc<dyn AnySlot>) -> Self {
+        Self {
+            slot,
+            creates: false,
+        }
+    }
+
+    /// Why the actor took nothing. One that was destroyed between being found and being reached is not missing
+    /// to who would have had it made: there will be another (R4).
+    fn refusal(&self, error: ActorError) -> ActorError {
+        if self.creates && error.is("actor", "not_found") {
+            let text = "the actor was destroyed while this was on its way; asked again, there is a new one";
+            return ActorError::new("guard", "actor_stopped_while_waiting", text);
+        }
+        error
+    }
+
     /// The actor's id.
     #[must_use]
     pub fn id(&self) -> ActorId {
@@ -181,6 +202,9 @@ pub struct ActionResponse {
     pub status: u16,
     /// The output or the error, encoded.
     pub body: Bytes,
+    /// `group.code` of an error that says: the actor did not take this and will take another soon. Servers
+    /// send it as the header `x-rivet-error`, by which clients decide to try again (R4).
+    pub unavailable: Option<&'static str>,
 }
 
 impl Gateway {
@@ -223,11 +247,13 @@ impl Gateway {
     ///
     /// If dropped before it completes, the actor may have been created.
     pub async fn resolve(&self, target: &Target) -> Result<ActorRef, ActorError> {
-        let slot = match target {
-            Target::Direct { actor_id, .. } => self.by_id(actor_id).await?,
-            Target::Query(query) => self.by_query(query).await?,
-        };
-        Ok(ActorRef { slot })
+        Ok(match target {
+            Target::Direct { actor_id, .. } => ActorRef::new(self.by_id(actor_id).await?),
+            Target::Query(query) => ActorRef {
+                slot: self.by_query(query).await?,
+                creates: query.method == Method::GetOrCreate,
+            },
+        })
     }
 
     async fn by_id(&self, id: &str) -> Result<Arc<dyn AnySlot>, ActorError> {
@@ -286,11 +312,13 @@ impl Gateway {
             params: request.params,
             request: request.request.map(Arc::new),
         };
-        let answer = Arc::clone(&actor.slot).http(call)?;
+        let answer = Arc::clone(&actor.slot).http(call);
+        let answer = answer.map_err(|it| actor.refusal(it))?;
         let answer = answer.await.map_err(|_| crate::actor::aborted())?;
         Ok(ActionResponse {
             status: answer.status,
             body: answer.body,
+            unavailable: answer.unavailable,
         })
     }
 
@@ -311,7 +339,8 @@ impl Gateway {
         params: Value,
         request: Request,
     ) -> Result<Response, ActorError> {
-        let underway = Arc::clone(&actor.slot).request(params, request)?;
+        let underway = Arc::clone(&actor.slot).request(params, request);
+        let underway = underway.map_err(|it| actor.refusal(it))?;
         let response = underway.response(Arc::clone(&actor.slot)).await;
         response.inspect_err(|error| {
             if !error.is_public() {
@@ -334,6 +363,7 @@ pub fn error_response(
     ActionResponse {
         status: shown.status(),
         body,
+        unavailable: error::unavailable(shown.group(), shown.code()),
     }
 }
 

@@ -51,6 +51,7 @@ impl Gateway {
             Ok((status, response)) => ActionResponse {
                 status: 200,
                 body: encode_queue_result(encoding, status, response.as_ref()),
+                unavailable: None,
             },
             Err(error) => error_response(encoding, &error, Some(&actor.specifier())),
         }
@@ -72,7 +73,8 @@ impl Gateway {
             waits: send.wait,
             params: request.params,
             request: request.request.map(Arc::new),
-        })?;
+        });
+        let sent = sent.map_err(|it| actor.refusal(it))?;
         let Some(sent) = sent else {
             tracing::warn!(actor = %actor.address(), queue = name, "a message to no queue is dropped");
             return Ok((QueueStatus::Completed, None));

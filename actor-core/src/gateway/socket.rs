@@ -123,7 +123,8 @@ impl Gateway {
             request,
             outbox: Arc::clone(&outbox),
             kind,
-        })?;
+        });
+        let opened = opened.map_err(|it| actor.refusal(it))?;
         // Made before the wait, so that being dropped during it disconnects.
         let socket = Socket {
             actor: actor.clone(),

@@ -68,9 +68,7 @@ impl<A: Actor> ActorHandle<A> {
             .map_err(|e| ActorError::internal(format!("the params do not serialize: {e}")))?;
         let request = WebSocketRequest { params, request };
         let gateway = self.registry().gateway();
-        let actor = ActorRef {
-            slot: Arc::clone(&slot) as _,
-        };
+        let actor = ActorRef::new(Arc::clone(&slot) as _);
         let socket = gateway.open_websocket(&actor, request).await?;
         Ok(WebSocket {
             socket,

@@ -9,10 +9,12 @@
 
 mod blocker;
 mod machine;
+mod wakes;
 mod work;
 
 pub use self::blocker::{Blocker, BlockerKind};
 pub(crate) use self::{
     machine::{Effect, Event, Machine, Stop},
+    wakes::{Outcome, Verdict, Wakes},
     work::{Work, WorkKind},
 };

@@ -102,6 +102,14 @@ pub const OUTBOX_OVERFLOWS: Metric = metric(
     "Connections closed because their outbox was full",
 );
 
+/// Requests refused with `guard.rate_limit` or `guard.in_flight_limit`. `limit` is `actor` or `address`.
+pub const GATEWAY_REFUSALS: Metric = metric(
+    "actor_gateway_refusals_total",
+    Counter,
+    &["limit"],
+    "Requests over what a client may ask for",
+);
+
 /// Connections given up because their client gave no sign of life.
 pub const LOST: Metric = metric(
     "actor_connections_lost_total",
@@ -156,6 +164,7 @@ pub const ALL: &[Metric] = &[
     HIBERNATING,
     CONNECTION_REFUSALS,
     OUTBOX_OVERFLOWS,
+    GATEWAY_REFUSALS,
     LOST,
     TOO_LONG,
     COMMIT_SECONDS,
