@@ -8,6 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    task::JoinSet,
 };
 use tokio_tungstenite::tungstenite::Message as Wire;
 
@@ -106,14 +107,14 @@ async fn h16_the_half_open_leave_the_list_and_their_hooks_run() {
     let _protocol = vanish(&server, "/connect").await;
     // Its own listening does not keep the others alive.
     let mut there = open(&server).await;
-    let listening = tokio::spawn(async move { while there.socket.next().await.is_some() {} });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { while there.socket.next().await.is_some() {} });
     until(async || porch.left().await.unwrap().0.len() == 3).await;
     let (mut left, listed) = porch.left().await.unwrap();
     left.sort();
     assert_eq!(left, ["1006 ws.ping_timeout", "gone", "gone"]);
     // The one that is there, and this call's own is none.
     assert_eq!(listed, 1);
-    listening.abort();
 }
 
 #[tokio::test]
@@ -183,7 +184,8 @@ async fn shutting_down_does_not_wait_for_whoever_looks_after_clients() {
     };
     let (server, registry, _porch) = serve(long).await;
     let mut client = open(&server).await;
-    let closing = tokio::spawn(async move { while client.socket.next().await.is_some() {} });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { while client.socket.next().await.is_some() {} });
     soon(registry.shutdown()).await;
-    soon(closing).await.unwrap();
+    soon(tasks.join_next()).await.unwrap().unwrap();
 }

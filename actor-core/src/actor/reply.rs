@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::Outbox,
-    error::{self, ActorError, CallError, IntoActorError},
+    error::{self, ActorError, CallError, IntoActorError, Unavailable},
     id::ActorId,
     key::Address,
     metrics,
@@ -195,7 +195,7 @@ pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
     /// See [`error::unavailable`].
-    pub(crate) unavailable: Option<&'static str>,
+    pub(crate) unavailable: Option<Unavailable>,
 }
 
 /// An answer that leaves as bytes. One that is dropped unanswered tells the client so, which has no

@@ -162,12 +162,7 @@ impl<A: Actor> Cell<A> {
         let refused = match why {
             Stop::Sleep if !self.slot.host.is_closing() => {
                 if mailbox.has_calls() && !hopeless {
-                    let outcome = if self.served {
-                        Outcome::Ready
-                    } else {
-                        Outcome::Stopped
-                    };
-                    match mailbox.wakes.on(outcome) {
+                    match mailbox.wakes.on(self.outcome()) {
                         Verdict::WakeAgain => return false,
                         Verdict::GiveUp => in_vain = true,
                     }
@@ -213,6 +208,15 @@ impl<A: Actor> Cell<A> {
         }
         self.slot.made_room();
         true
+    }
+
+    /// What this life was to those who waited for it.
+    fn outcome(&self) -> Outcome {
+        if self.served {
+            Outcome::Ready
+        } else {
+            Outcome::Stopped
+        }
     }
 
     /// Closes the hub and hands back to the slot what is not this life's.

@@ -45,14 +45,31 @@ pub fn status(group: &str, code: &str) -> u16 {
     }
 }
 
-/// `group.code` when it says that the actor is between two lives: what was asked of it was not done, and
-/// may be asked again (R4).
-#[must_use]
-pub fn unavailable(group: &str, code: &str) -> Option<&'static str> {
-    Some(match (group, code) {
-        ("actor", "stopping") => "actor.stopping",
-        ("guard", "actor_wake_retries_exceeded") => "guard.actor_wake_retries_exceeded",
-        ("guard", "actor_stopped_while_waiting") => "guard.actor_stopped_while_waiting",
-        _ => return None,
-    })
+/// Why an actor that is between two lives has not done what was asked of it, and may be asked again (R4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unavailable {
+    Stopping,
+    WokenInVain,
+    StoppedMeanwhile,
+}
+
+impl Unavailable {
+    /// `group.code`.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Stopping => "actor.stopping",
+            Self::WokenInVain => "guard.actor_wake_retries_exceeded",
+            Self::StoppedMeanwhile => "guard.actor_stopped_while_waiting",
+        }
+    }
+}
+
+/// Whether `group.code` says that an actor is between two lives.
+pub(crate) fn unavailable(group: &str, code: &str) -> Option<Unavailable> {
+    match (group, code) {
+        ("actor", "stopping") => Some(Unavailable::Stopping),
+        ("guard", "actor_wake_retries_exceeded") => Some(Unavailable::WokenInVain),
+        ("guard", "actor_stopped_while_waiting") => Some(Unavailable::StoppedMeanwhile),
+        _ => None,
+    }
 }

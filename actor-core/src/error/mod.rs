@@ -4,7 +4,8 @@ mod codes;
 
 use std::{borrow::Cow, convert::Infallible, error::Error, fmt};
 
-pub use self::codes::{MASKED_MESSAGE, is_public, status, unavailable};
+pub use self::codes::{MASKED_MESSAGE, is_public, status};
+pub(crate) use self::codes::{Unavailable, unavailable};
 use crate::value::Value;
 
 /// A failure as clients see it: a group and a code to branch on, a message to read, and metadata.

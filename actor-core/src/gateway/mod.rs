@@ -25,7 +25,7 @@ pub use self::{
 use crate::{
     cell::{self, AnySlot, WireCall},
     config::ActorOptions,
-    error::{self, ActorError},
+    error::{self, ActorError, Unavailable},
     id::ActorId,
     key::{ActorKey, Address},
     lifecycle::Blocker,
@@ -318,7 +318,7 @@ impl Gateway {
         Ok(ActionResponse {
             status: answer.status,
             body: answer.body,
-            unavailable: answer.unavailable,
+            unavailable: answer.unavailable.map(Unavailable::code),
         })
     }
 
@@ -363,7 +363,7 @@ pub fn error_response(
     ActionResponse {
         status: shown.status(),
         body,
-        unavailable: error::unavailable(shown.group(), shown.code()),
+        unavailable: error::unavailable(shown.group(), shown.code()).map(Unavailable::code),
     }
 }
 
