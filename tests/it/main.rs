@@ -26,6 +26,7 @@ mod queue;
 mod receivers;
 mod replay;
 mod requests;
+mod restore;
 mod schedules;
 mod sleepers;
 mod sql;

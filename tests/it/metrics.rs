@@ -213,6 +213,7 @@ async fn connections_are_counted_awake_and_asleep() {
         "actor_awake 1",
         "actor_connections 1",
         "actor_connections_hibernating 0",
+        "actor_connections_restored_total restored 2",
         "actor_wakes_total 1",
     ];
     assert_eq!(watched.changes(), one_left);

@@ -3,7 +3,7 @@
 //! - [`host`]: what cells share.
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`task`]: one life after another. [`live`]: what a life does next. [`startup`] comes before it,
-//!   [`mod@stopping`] after.
+//!   in which [`restore`] brings the connections back, [`mod@stopping`] after.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
 //! - [`tunnel`]: what clients send takes effect once.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
@@ -33,6 +33,7 @@ mod persist;
 mod queue;
 mod raw;
 mod request;
+mod restore;
 mod schedule;
 mod send;
 mod side;

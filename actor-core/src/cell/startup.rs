@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::Arc,
 };
@@ -22,10 +22,11 @@ use super::{
     live::Cell,
     mailbox::{Msg, Phase},
     persist::{self, StoredConn},
-    slot::{self, Hears, Slot},
+    restore::{self, Stored},
+    slot::{self, Slot},
 };
 use crate::{
-    actor::{Actor, Ctx, Doorbell, Gone, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
+    actor::{Actor, Ctx, Doorbell, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
     config::Durability,
     connection::CloseFrame,
     error::{ActorError, IntoActorError as _},
@@ -119,7 +120,8 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
 
     let mut table = Table::default();
     let left = slot.take_left();
-    let stale = bring_back(slot, rows, left.hears, &mut table);
+    let rows = restore::read(slot, rows).await.map_err(|e| unreadable(&e))?;
+    let stale = rows.join(slot, left.hears, &mut table).await;
     #[cfg_attr(
         not(feature = "sqlite"),
         expect(unused_mut, reason = "nothing to tell it")
@@ -195,14 +197,9 @@ async fn begin<A: Actor>(
     cell.count_sockets();
     for conn in stale {
         // Its client left while nobody was awake to see it (H12).
-        cell.run_leave_hooks(&conn.restore(Listener::Nobody), stale_metadata());
+        cell.run_leave_hooks(&conn.restore(Listener::Nobody), restore::stale_metadata());
     }
     Ok((cell, actor))
-}
-
-/// How a socket was closed that nobody saw close.
-fn stale_metadata() -> CloseFrame {
-    CloseFrame::new(1000, "ws.stale_metadata")
 }
 
 async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
@@ -254,30 +251,27 @@ fn next_generation<A: Actor>(slot: &Slot<A>, record: &ActorRecord) -> Generation
     record.generation.max(seen).next()
 }
 
-struct Sorted<A: Actor> {
+struct Sorted {
     state: Option<Bytes>,
-    rows: HashMap<ConnId, StoredConn<A>>,
+    rows: BTreeMap<ConnId, Stored>,
     schedules: Option<Box<schedule::Table>>,
 }
 
-fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Failure> {
+fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted, Failure> {
     let mut sorted = Sorted {
         state: None,
-        rows: HashMap::new(),
+        rows: BTreeMap::new(),
         schedules: None,
     };
     let (mut schedules, mut shelf) = (BTreeMap::new(), None);
-    let mut taken = Vec::new();
     for Entry { key, value } in entries {
         match keys::read(&key) {
             keys::WakeKey::State => sorted.state = Some(value),
             keys::WakeKey::Connection(id) => {
-                let row = persist::decode_conn(id, &value).map_err(|e| unreadable(&e))?;
-                sorted.rows.insert(id, row);
+                sorted.rows.entry(id).or_default().row = Some(value);
             }
             keys::WakeKey::Taken(id) => {
-                let numbers = persist::decode_taken(&value).map_err(|e| unreadable(&e))?;
-                taken.push((id, numbers));
+                sorted.rows.entry(id).or_default().taken = Some(value);
             }
             keys::WakeKey::Schedule(id) => {
                 let row = schedule::Row::decode(&value).map_err(|e| e.to_actor_error())?;
@@ -290,11 +284,6 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted<A>, Fail
             keys::WakeKey::Unknown => {
                 tracing::warn!(actor = %slot.about.address, ?key, "an entry of an unknown kind");
             }
-        }
-    }
-    for (id, numbers) in taken {
-        if let Some(row) = sorted.rows.get_mut(&id) {
-            row.taken = Some(numbers);
         }
     }
     if !schedules.is_empty() || shelf.is_some() {
@@ -311,41 +300,6 @@ fn unreadable(error: &crate::actor::StateError) -> ActorError {
         text = format!("{text}: {source}");
     }
     ActorError::new("protocol", "invalid_persisted_data", text)
-}
-
-/// Joins the rows with the sockets that are still there (H12). Answers those whose client has gone;
-/// a socket without a row is closed.
-fn bring_back<A: Actor>(
-    slot: &Slot<A>,
-    mut rows: HashMap<ConnId, StoredConn<A>>,
-    mut kept: Hears,
-    table: &mut Table<A>,
-) -> Vec<StoredConn<A>> {
-    let mut sockets = slot.sockets();
-    sockets.retain(|id, listener| {
-        let Some(mut row) = rows.remove(id) else {
-            listener.close(CloseFrame::new(1000, "ws.meta_not_found_during_restore"));
-            return false;
-        };
-        if let Listener::Nobody = listener {
-            // Its `on_disconnect` did not return.
-            table.forget_row(Gone {
-                id: *id,
-                has_taken: row.taken.is_some(),
-            });
-            return false;
-        }
-        let stored = std::mem::take(&mut row.hears);
-        match kept.remove(id) {
-            Some(hears) if hears != stored => {
-                table.restore(row.restore(listener.clone()), hears);
-                table.mark_dirty(*id);
-            }
-            _ => table.restore(row.restore(listener.clone()), stored),
-        }
-        true
-    });
-    rows.into_values().collect()
 }
 
 /// Runs `on_migrate`, in a transaction.

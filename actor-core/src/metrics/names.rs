@@ -102,6 +102,15 @@ pub const OUTBOX_OVERFLOWS: Metric = metric(
     "Connections closed because their outbox was full",
 );
 
+/// Connections that an actor found as it woke. `outcome` is `restored`; `stale`, whose client has gone;
+/// `not_stored` and `failed`, whose sockets were closed.
+pub const RESTORES: Metric = metric(
+    "actor_connections_restored_total",
+    Counter,
+    &["actor", "outcome"],
+    "Connections that an actor found as it woke",
+);
+
 /// Requests refused with `guard.rate_limit` or `guard.in_flight_limit`. `limit` is `actor` or `address`.
 pub const GATEWAY_REFUSALS: Metric = metric(
     "actor_gateway_refusals_total",
@@ -164,6 +173,7 @@ pub const ALL: &[Metric] = &[
     HIBERNATING,
     CONNECTION_REFUSALS,
     OUTBOX_OVERFLOWS,
+    RESTORES,
     GATEWAY_REFUSALS,
     LOST,
     TOO_LONG,

@@ -27,11 +27,19 @@ pub(crate) fn describe() {
 
 /// Counts something rare, with a value for each of its labels.
 pub(crate) fn count<const N: usize>(metric: &Metric, values: [&str; N]) {
+    count_many(metric, values, 1);
+}
+
+/// Counts something rare as often as it happened.
+pub(crate) fn count_many<const N: usize>(metric: &Metric, values: [&str; N], times: usize) {
+    if times == 0 {
+        return;
+    }
     let labels = metric.labels.iter().zip(values);
     let labels: Vec<_> = labels
         .map(|(name, value)| Label::new(*name, value.to_owned()))
         .collect();
-    counter!(metric.name, labels).increment(1);
+    counter!(metric.name, labels).increment(times as u64);
 }
 
 /// What is counted often, of one actor type.

@@ -1,0 +1,186 @@
+//! What an actor that wakes finds of its connections: rows, sockets, either, neither.
+
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+use actor_core::{
+    ActorId, CloseFrame, Message, Socket, WebSocket,
+    prelude::*,
+    storage::{Batch, Driver, Entry, Memory, Op},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{task::yield_now, time::sleep};
+
+use crate::{memory, registry_over};
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Seat {
+    heard: u32,
+}
+
+/// Counts what each socket says, and writes down who went.
+#[actor(params = String, conn = Seat, hibernate_websockets, sleep_after = "5s")]
+#[derive(Default)]
+pub(crate) struct Hall {
+    log: Vec<String>,
+}
+
+#[actor]
+impl Hall {
+    /// Everybody is there, with all that is known of them.
+    #[on_wake]
+    async fn wake(&mut self, ctx: &Ctx<Self>) {
+        let seats = ctx.sockets().into_iter();
+        let heard: Vec<_> = seats.map(|it| it.conn().read(|seat| seat.heard)).collect();
+        self.log.push(format!("wake {heard:?}"));
+    }
+
+    #[on_message]
+    async fn heard(&mut self, socket: &Socket<Self>) {
+        let heard = socket.conn().write(|it| {
+            it.heard += 1;
+            it.heard
+        });
+        socket.send_text(heard.to_string());
+    }
+
+    #[on_close]
+    async fn closed(&mut self, frame: CloseFrame) {
+        self.log.push(format!("{} {}", frame.code, frame.reason));
+    }
+
+    #[on_disconnect]
+    async fn left(&mut self, conn: &Conn<Self>) {
+        self.log.push(format!("{} left", conn.params()));
+    }
+
+    #[action]
+    async fn log(&self) -> Vec<String> {
+        self.log.clone()
+    }
+}
+
+async fn say(socket: &mut WebSocket) -> String {
+    socket.send("something").await.unwrap();
+    match socket.next().await {
+        Some(Message::Text(text)) => text,
+        other => panic!("{other:?}, {:?}", socket.close_frame()),
+    }
+}
+
+/// The bytes by which storage knows a connection.
+fn bytes(id: ConnId) -> [u8; 16] {
+    let digits = id.to_string().replace('-', "");
+    u128::from_str_radix(&digits, 16).unwrap().to_be_bytes()
+}
+
+/// The row of a connection.
+async fn row(driver: &Arc<dyn Driver>, actor: ActorId, conn: ConnId) -> Option<Entry> {
+    let loaded = driver.load(actor, &[]).await.unwrap().unwrap();
+    let mut entries = loaded.entries.into_iter();
+    let has_params = |it: &Entry| it.value.windows(6).any(|it| it == b"params");
+    entries.find(|it| it.key.ends_with(&bytes(conn)) && has_params(it))
+}
+
+async fn write(driver: &Arc<dyn Driver>, actor: ActorId, ops: Vec<Op>) {
+    let record = driver.record(actor).await.unwrap().unwrap();
+    let mut batch = Batch::new(actor, record.generation, 1);
+    batch.ops = ops;
+    let _ = driver.commit(batch).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn h12_each_connection_fares_by_itself() {
+    let driver: Arc<dyn Driver> = Arc::new(Memory::new());
+    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let hall = registry.get_or_create::<Hall>("one");
+    let actor = hall.resolve().await.unwrap();
+    let open = async |name: &str| {
+        let mut socket = hall.open_websocket("", name.into()).await.unwrap();
+        assert_eq!(say(&mut socket).await, "1");
+        socket
+    };
+    let mut fine = open("fine").await;
+    let mut lost = open("lost").await;
+    let mut damaged = open("damaged").await;
+    sleep(LONG).await;
+
+    let of = async |it: &WebSocket| row(&driver, actor, it.id()).await.unwrap();
+    let (good, gone, mut bad) = (of(&fine).await, of(&lost).await, of(&damaged).await);
+    // Params of another type.
+    let at = bad.value.windows(7).position(|it| it == b"damaged").unwrap();
+    let mut value = bad.value.to_vec();
+    value.splice(at - 1..at + 7, [0xf6]);
+    bad.value = value.into();
+    // One whose socket went with another process.
+    let mut stale = good.clone();
+    let end = stale.key.len() - 16;
+    stale.key[end..].copy_from_slice(&[7; 16]);
+    let put = |it: Entry| Op::Put {
+        key: it.key,
+        value: it.value,
+    };
+    let ops = vec![
+        Op::Delete { key: gone.key },
+        put(bad.clone()),
+        put(stale.clone()),
+    ];
+    write(&driver, actor, ops).await;
+
+    assert_eq!(say(&mut fine).await, "2");
+    assert_eq!(lost.next().await, None);
+    let expected = CloseFrame::new(1000, "ws.meta_not_found_during_restore");
+    assert_eq!(lost.close_frame(), Some(&expected));
+    assert_eq!(damaged.next().await, None);
+    let expected = CloseFrame::new(1011, "ws.restore_error");
+    assert_eq!(damaged.close_frame(), Some(&expected));
+    let log = hall.log().await.unwrap();
+    let expected = ["wake []", "wake [1]", "1000 ws.stale_metadata", "fine left"];
+    assert_eq!(log, expected);
+
+    // Nothing is found twice, and what could not be read is as it was.
+    drop((lost, damaged));
+    sleep(LONG).await;
+    assert_eq!(say(&mut fine).await, "3");
+    assert_eq!(hall.log().await.unwrap()[4..], ["wake [2]"]);
+    let entries = driver.load(actor, &[]).await.unwrap().unwrap().entries;
+    assert!(entries.contains(&bad));
+    assert!(!entries.iter().any(|it| it.key == stale.key));
+}
+
+thread_local! {
+    /// How often another task had its turn in this test, which has its thread to itself.
+    static TURNS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[tokio::test(start_paused = true)]
+async fn h12_many_sockets_come_back_and_hold_up_nobody() {
+    const SOCKETS: usize = 1_000;
+    let driver = memory();
+    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let hall = registry.get_or_create::<Hall>("one");
+    let mut sockets = Vec::new();
+    for number in 0..SOCKETS {
+        let socket = hall.open_websocket("", number.to_string()).await;
+        sockets.push(socket.unwrap());
+    }
+    sleep(LONG).await;
+    assert!(!hall.actor().await.unwrap().is_awake());
+    let other = tokio::spawn(async {
+        loop {
+            TURNS.set(TURNS.get() + 1);
+            yield_now().await;
+        }
+    });
+    let before = TURNS.get();
+    assert_eq!(say(&mut sockets[SOCKETS / 2]).await, "1");
+    let turns = TURNS.get() - before;
+    other.abort();
+    // Once for every 64 at least.
+    assert!(SOCKETS / 64 <= turns, "{turns}");
+    for (number, socket) in sockets.iter_mut().enumerate() {
+        let expected = if number == SOCKETS / 2 { "2" } else { "1" };
+        assert_eq!(say(socket).await, expected);
+    }
+}
