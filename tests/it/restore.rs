@@ -109,7 +109,11 @@ async fn h12_each_connection_fares_by_itself() {
     let of = async |it: &WebSocket| row(&driver, actor, it.id()).await.unwrap();
     let (good, gone, mut bad) = (of(&fine).await, of(&lost).await, of(&damaged).await);
     // Params of another type.
-    let at = bad.value.windows(7).position(|it| it == b"damaged").unwrap();
+    let at = bad
+        .value
+        .windows(7)
+        .position(|it| it == b"damaged")
+        .unwrap();
     let mut value = bad.value.to_vec();
     value.splice(at - 1..at + 7, [0xf6]);
     bad.value = value.into();

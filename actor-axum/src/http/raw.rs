@@ -2,7 +2,7 @@
 
 use actor_core::{
     ActorError, Value,
-    gateway::{ActorRef, error_response},
+    gateway::{ActorRef, body_too_long, error_response},
     protocol::{Encoding, encoding::decode_params, headers},
 };
 use axum::{
@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use http::{StatusCode, request::Parts};
-use http_body_util::Limited;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{answer, body};
 use crate::router::Door;
@@ -45,11 +45,16 @@ async fn try_fetch(
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if limit < announced {
         body::skip(body).await;
-        let text = format!("the body has {announced} bytes, more than {limit}");
-        let error = ActorError::new("guard", "invalid_request_body", text);
-        return Err(error.with_status(413).public());
+        return Err(body_too_long(announced, limit));
     }
-    let body = Body::new(Limited::new(body, limit));
+    let body = Limited::new(body, limit).map_err(move |error| {
+        if error.is::<LengthLimitError>() {
+            let error = body_too_long(limit.saturating_add(1), limit);
+            tracing::debug!(%error, "a body is broken off");
+        }
+        error
+    });
+    let body = Body::new(body);
     let request = Request::from_parts(parts, body);
     door.gateway.fetch(actor, params, request).await
 }

@@ -97,7 +97,13 @@ impl Line {
             // While the actor's mailbox is full the client is not read, but it is written to.
             let received = poll_fn(|cx| {
                 if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
-                    return Poll::Ready(received.map_err(End::Server));
+                    return Poll::Ready(match received {
+                        // A socket that is being closed has its reason, and the client is told that.
+                        Err(frame) if socket.poll_closing(cx).is_pending() => {
+                            Err(End::Server(frame))
+                        }
+                        Ok(()) | Err(_) => Ok(()),
+                    });
                 }
                 poll_send(stream, socket, patience, cx).map(Err)
             });

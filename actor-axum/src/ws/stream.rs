@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use actor_core::connection::{CloseFrame, Frame};
+use actor_core::{
+    connection::{CloseFrame, Frame},
+    gateway::{close_with, incoming_too_long},
+};
 use bytes::Bytes;
 use futures_util::future::poll_fn;
 use hyper::{
@@ -194,8 +197,8 @@ impl Stream {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Poll::Pending;
                 }
-                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                    Incoming::Broken(CloseFrame::new(1011, "message.incoming_too_long"))
+                Err(Error::Capacity(CapacityError::MessageTooLong { size, max_size })) => {
+                    Incoming::Broken(close_with(&incoming_too_long(size, max_size)))
                 }
                 Err(Error::Utf8(_)) => {
                     Incoming::Broken(CloseFrame::new(1007, "message.invalid_utf8"))

@@ -8,6 +8,7 @@
 mod access;
 mod actors;
 mod admission;
+mod closes;
 mod connect;
 mod cors;
 mod extract;

@@ -1,11 +1,6 @@
 //! From storage to a live actor: load or create, bring the connections back, wake.
 
-use std::{
-    any::Any,
-    collections::BTreeMap,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-};
+use std::{any::Any, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -120,7 +115,9 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
 
     let mut table = Table::default();
     let left = slot.take_left();
-    let rows = restore::read(slot, rows).await.map_err(|e| unreadable(&e))?;
+    let rows = restore::read(slot, rows)
+        .await
+        .map_err(|e| unreadable(&e))?;
     let stale = rows.join(slot, left.hears, &mut table).await;
     #[cfg_attr(
         not(feature = "sqlite"),

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     actor::{Actor, Inner, Listener, Receiver, Reply, ReplySlot as _, WireReply, WireTo},
-    connection::{Frame, Message, Outbox, Ticket},
+    connection::{Frame, Fullness, Message, Outbox, Ticket},
     error::ActorError,
     id::ConnId,
+    metrics,
     protocol::{self, Args, ToServer},
 };
 
@@ -84,6 +85,27 @@ fn answer_lost() -> ActorError {
 }
 
 impl<A: Actor> Slot<A> {
+    /// Keeps what a client sent until it is dealt with (H10).
+    pub(super) fn take_sent(
+        &self,
+        conn: ConnId,
+        outbox: &Arc<Outbox>,
+        frame: Frame,
+    ) -> Result<Ticket, ActorError> {
+        let (actor, name) = (&self.about.address, &*self.info.name);
+        let Ok((ticket, fullness)) = outbox.take_in(frame) else {
+            metrics::count(&metrics::INBOX_REFUSALS, [name]);
+            let text = "more messages wait for the actor than may";
+            let code = "websocket_pending_limit_reached";
+            return Err(ActorError::new("guard", code, text));
+        };
+        if let Some(percent) = fullness.map(Fullness::percent) {
+            metrics::count(&metrics::INBOX_WARNINGS, [name, percent]);
+            tracing::warn!(%actor, %conn, percent, "much that a client sent waits for its actor");
+        }
+        Ok(ticket)
+    }
+
     /// Puts what a broken life had begun and not dealt with before everything that waits.
     pub(super) fn rewind(&self) {
         let sockets: Vec<_> = {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actor::{About, Actor, HttpAnswer, Listener, Transport, WireReply, WireTo},
     config::ActorOptions,
-    connection::{CloseFrame, Frame, InboxFull, Message, Outbox},
+    connection::{CloseFrame, Frame, Message, Outbox},
     error::{ActorError, IntoActorError as _},
     id::ConnId,
     lifecycle::{Blocker, Stop},
@@ -247,7 +247,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             ToServer::Action { id, name, args } => {
                 match self.decode_sent(outbox, id, &name, args) {
                     Ok(call) => {
-                        let ticket = outbox.take_in(frame).map_err(inbox_full)?;
+                        let ticket = self.take_sent(conn, outbox, frame)?;
                         Msg::SocketCall(Box::new(SocketCall { conn, ticket, call }))
                     }
                     Err((reply, error)) => {
@@ -282,8 +282,7 @@ impl<A: Actor> AnySlot for Slot<A> {
         frame: Frame,
     ) -> Result<(), FrameRefused> {
         let gone = FrameRefused::Gone;
-        let ticket = outbox.take_in(frame.clone());
-        let ticket = ticket.map_err(|it| gone(inbox_full(it)))?;
+        let ticket = self.take_sent(conn, outbox, frame.clone()).map_err(gone)?;
         let message = Message::try_from(frame.clone())
             .map_err(|_| gone(ActorError::new("message", "invalid_utf8", "not UTF-8")))?;
         let incoming = Incoming {
@@ -347,12 +346,6 @@ impl<A: Actor> AnySlot for Slot<A> {
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>> {
         self.ask_why()
     }
-}
-
-/// More of a client waits than may.
-fn inbox_full(_: InboxFull) -> ActorError {
-    let text = "more messages wait for the actor than may";
-    ActorError::new("guard", "websocket_pending_limit_reached", text)
 }
 
 /// A client's message, which has to be one for its queue: nobody could receive it otherwise.

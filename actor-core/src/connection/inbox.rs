@@ -18,6 +18,25 @@ pub(crate) struct Inbox {
     last: u64,
     bytes: usize,
     waiting: VecDeque<Letter>,
+    /// What was last warned of.
+    warned: Option<Fullness>,
+}
+
+/// How much of what may wait does, once that is much.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Fullness {
+    Half,
+    ThreeQuarters,
+}
+
+impl Fullness {
+    /// In percent.
+    pub(crate) fn percent(self) -> &'static str {
+        match self {
+            Self::Half => "50",
+            Self::ThreeQuarters => "75",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -33,8 +52,9 @@ struct Letter {
 pub(crate) struct InboxFull;
 
 impl Inbox {
-    /// Takes a message, and gives it its number.
-    pub(crate) fn take(&mut self, frame: Frame) -> Result<u64, InboxFull> {
+    /// Takes a message, and gives it its number. Says when with it half of what may wait does, or three
+    /// quarters: once, until there is room again.
+    pub(crate) fn take(&mut self, frame: Frame) -> Result<(u64, Option<Fullness>), InboxFull> {
         let bytes = self.bytes + frame.bytes.len();
         if self.waiting.len() == MAX_MESSAGES || MAX_BYTES < bytes {
             return Err(InboxFull);
@@ -46,7 +66,23 @@ impl Inbox {
             frame,
             begun: false,
         });
-        Ok(self.last)
+        Ok((self.last, self.warn()))
+    }
+
+    fn warn(&mut self) -> Option<Fullness> {
+        let is_over = |parts| {
+            MAX_MESSAGES / 4 * parts <= self.waiting.len() || MAX_BYTES / 4 * parts <= self.bytes
+        };
+        let fullness = if is_over(3) {
+            Fullness::ThreeQuarters
+        } else if is_over(2) {
+            Fullness::Half
+        } else {
+            // Not at the half itself, or one message that comes and goes would be told of for ever.
+            self.warned = self.warned.filter(|_| is_over(1));
+            return None;
+        };
+        (self.warned < Some(fullness)).then(|| *self.warned.insert(fullness))
     }
 
     /// The newest message was not delivered: it never had a number.
@@ -161,7 +197,7 @@ mod tests {
         }
         assert!(inbox.take(frame(0)).is_err());
         inbox.settle(1);
-        assert_eq!(inbox.take(frame(0)).ok(), Some(65_536));
+        assert_eq!(inbox.take(frame(0)).ok().map(|it| it.0), Some(65_536));
         let mut inbox = Inbox::default();
         let half = MAX_BYTES / 2;
         let one = frame(half);
@@ -169,6 +205,32 @@ mod tests {
         assert!(inbox.take(frame(1)).is_err());
         inbox.settle(2);
         assert!(inbox.take(one).is_ok());
+    }
+
+    #[test]
+    fn h10_is_warned_of_once_on_the_way_up() {
+        let mut inbox = Inbox::default();
+        let mut warned = |inbox: &mut Inbox, more: usize| {
+            let taken = (0..more).filter_map(|_| inbox.take(frame(0)).ok()?.1);
+            taken.map(Fullness::percent).collect::<Vec<_>>()
+        };
+        let quarter = MAX_MESSAGES / 4;
+        assert_eq!(warned(&mut inbox, 2 * quarter - 1), [""; 0]);
+        assert_eq!(warned(&mut inbox, 1), ["50"]);
+        // What comes and goes there is not told of again.
+        let last = inbox.last;
+        inbox.take_back(last);
+        assert_eq!(warned(&mut inbox, 1), [""; 0]);
+        assert_eq!(warned(&mut inbox, MAX_MESSAGES - 2 * quarter), ["75"]);
+        for number in 1..=inbox.last - 10 {
+            inbox.settle(number);
+        }
+        assert_eq!(warned(&mut inbox, 3 * quarter - 10), ["50", "75"]);
+        // Bytes count too.
+        let mut inbox = Inbox::default();
+        let large = frame(MAX_BYTES / 4 * 3);
+        let taken = inbox.take(large).ok().and_then(|it| it.1);
+        assert_eq!(taken, Some(Fullness::ThreeQuarters));
     }
 
     #[test]
@@ -190,7 +252,7 @@ mod tests {
                 match step {
                     0 => {
                         last += 1;
-                        prop_assert_eq!(inbox.take(frame(3)).ok(), Some(last));
+                        prop_assert_eq!(inbox.take(frame(3)).ok(), Some((last, None)));
                         model.push((last, false));
                     }
                     1 => {

@@ -8,7 +8,7 @@ mod outbox;
 mod pulse;
 
 pub(crate) use self::{
-    inbox::{InboxFull, Ticket},
+    inbox::{Fullness, Ticket},
     pulse::Pulse,
 };
 pub use self::{

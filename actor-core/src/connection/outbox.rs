@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::inbox::{Inbox, InboxFull, Ticket};
+use super::inbox::{Fullness, Inbox, InboxFull, Ticket};
 use crate::{clock::Timestamp, metrics, protocol::Encoding};
 
 /// One WebSocket message for a client.
@@ -141,10 +141,13 @@ impl Outbox {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a message of the client, which stays until it is dealt with.
-    pub(crate) fn take_in(self: &Arc<Self>, frame: Frame) -> Result<Ticket, InboxFull> {
-        let number = self.inbox().take(frame)?;
-        Ok(Ticket::new(Arc::clone(self), number))
+    /// Takes a message of the client, which stays until it is dealt with; see [`Inbox::take`].
+    pub(crate) fn take_in(
+        self: &Arc<Self>,
+        frame: Frame,
+    ) -> Result<(Ticket, Option<Fullness>), InboxFull> {
+        let (number, fullness) = self.inbox().take(frame)?;
+        Ok((Ticket::new(Arc::clone(self), number), fullness))
     }
 
     /// Adds an encoded message. Over the limit, closes the socket with `ws.slow_reader`.

@@ -375,6 +375,15 @@ pub fn incoming_too_long(bytes: usize, limit: usize) -> ActorError {
     ActorError::new("message", "incoming_too_long", text)
 }
 
+/// A client's raw request has a body of more than a server takes.
+#[must_use]
+pub fn body_too_long(bytes: usize, limit: usize) -> ActorError {
+    metrics::count(&metrics::TOO_LONG, ["in"]);
+    let text = format!("the body has {bytes} bytes, more than {limit}");
+    let error = ActorError::new("guard", "invalid_request_body", text);
+    error.with_status(413).public()
+}
+
 /// Decodes a client's input and encodes it as storage keeps it.
 fn input(bytes: Option<&Bytes>) -> Result<Option<Bytes>, ActorError> {
     let Some(bytes) = bytes else { return Ok(None) };

@@ -9,7 +9,9 @@ mod silent;
 
 pub use self::names::*;
 #[cfg(feature = "metrics")]
-pub(crate) use self::recording::{Awake, Hibernating, Meters, Stopwatch, count, count_many, describe};
+pub(crate) use self::recording::{
+    Awake, Hibernating, Meters, Stopwatch, count, count_many, describe,
+};
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::silent::{Awake, Hibernating, Meters, Stopwatch, count, count_many, describe};
 

@@ -127,6 +127,23 @@ pub const LOST: Metric = metric(
     "Connections given up because their client gave no sign of life",
 );
 
+/// Times when half of what may wait of one client's messages did, or three quarters. `percent` is `50` or
+/// `75`.
+pub const INBOX_WARNINGS: Metric = metric(
+    "actor_inbox_warnings_total",
+    Counter,
+    &["actor", "percent"],
+    "Times when much that one client sent waited for its actor",
+);
+
+/// Sockets closed with `guard.websocket_pending_limit_reached`.
+pub const INBOX_REFUSALS: Metric = metric(
+    "actor_inbox_refusals_total",
+    Counter,
+    &["actor"],
+    "Sockets closed because too much that their client sent waited",
+);
+
 /// Messages over `max_incoming` or `max_outgoing`. `direction` is `in` or `out`.
 pub const TOO_LONG: Metric = metric(
     "actor_messages_too_long_total",
@@ -176,6 +193,8 @@ pub const ALL: &[Metric] = &[
     RESTORES,
     GATEWAY_REFUSALS,
     LOST,
+    INBOX_WARNINGS,
+    INBOX_REFUSALS,
     TOO_LONG,
     COMMIT_SECONDS,
     COMMIT_FAILURES,
