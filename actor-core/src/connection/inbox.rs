@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn h10_is_warned_of_once_on_the_way_up() {
         let mut inbox = Inbox::default();
-        let mut warned = |inbox: &mut Inbox, more: usize| {
+        let warned = |inbox: &mut Inbox, more: usize| {
             let taken = (0..more).filter_map(|_| inbox.take(frame(0)).ok()?.1);
             taken.map(Fullness::percent).collect::<Vec<_>>()
         };
