@@ -39,13 +39,8 @@ use crate::{
 #[cfg(feature = "sqlite")]
 use crate::{config::Durability, sql};
 
-/// One life's shared part.
-#[repr(C)] // `emitted` stands beside the reference count, which every turn touches too.
+/// One life's shared part. A turn that uses nothing of it does not touch it, see [`News`].
 pub(crate) struct Hub<A: ActorType> {
-    /// Whether `emissions` may hold something, so that a turn without outputs takes no lock.
-    emitted: AtomicBool,
-    /// Whether an exclusive turn runs.
-    in_turn: AtomicBool,
     /// Whether the life is over.
     closed: AtomicBool,
     /// Whether the life is about to end.
@@ -68,8 +63,33 @@ pub(crate) struct Hub<A: ActorType> {
     desk: OnceLock<Box<Desk>>,
 }
 
+/// What every turn looks at, kept where the cell is anyway: with thousands of actors each line of
+/// memory that a call touches has to be fetched.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Whether there may be outputs, so that a turn without any takes no lock.
+    emitted: AtomicBool,
+    /// Whether an exclusive turn runs.
+    in_turn: AtomicBool,
+}
+
+impl News {
+    /// Whether something was emitted or touched since the last [`Hub::take`].
+    pub(crate) fn is_there(&self) -> bool {
+        self.emitted.load(Ordering::Acquire)
+    }
+
+    /// An exclusive turn begins or is over.
+    pub(crate) fn set_in_turn(&self, runs: bool) {
+        self.in_turn.store(runs, Ordering::Release);
+    }
+}
+
 /// How handlers reach the cell.
 pub(crate) trait Doorbell<A>: Send + Sync {
+    /// What the cell looks at after each turn.
+    fn news(&self) -> &News;
+
     /// Something was put into the hub.
     fn ring(&self);
 
@@ -165,8 +185,6 @@ impl<A: ActorType> Hub<A> {
             #[cfg(feature = "sqlite")]
             sql: sql::Door::default(),
             schedules: Mutex::default(),
-            emitted: AtomicBool::new(false),
-            in_turn: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             background: OnceLock::new(),
@@ -197,23 +215,18 @@ impl<A: ActorType> Hub<A> {
 
     /// Tells the cell that the hub changed; during an exclusive turn it looks by itself.
     pub(crate) fn touch(&self, origin: Origin) {
-        self.emitted.store(true, Ordering::Release);
+        self.doorbell.news().emitted.store(true, Ordering::Release);
         if self.effective(origin) != Origin::Turn {
             self.doorbell.ring();
         }
     }
 
     pub(super) fn effective(&self, origin: Origin) -> Origin {
-        if self.in_turn.load(Ordering::Acquire) {
+        if self.doorbell.news().in_turn.load(Ordering::Acquire) {
             origin
         } else {
             Origin::Beside
         }
-    }
-
-    /// An exclusive turn begins or is over.
-    pub(crate) fn set_in_turn(&self, runs: bool) {
-        self.in_turn.store(runs, Ordering::Release);
     }
 
     /// The queues of this life.
@@ -239,18 +252,13 @@ impl<A: ActorType> Hub<A> {
         drop(dropped);
     }
 
-    /// Whether something was emitted or touched since the last [`take`](Self::take).
-    pub(crate) fn has_news(&self) -> bool {
-        self.emitted.load(Ordering::Acquire)
-    }
-
     /// Takes what was emitted. Outputs of a running exclusive turn stay until it is over.
     pub(crate) fn take(&self, turn_is_over: bool) -> Vec<Output<A>> {
         // What a running turn wrote beside the state is news when it is over, as its outputs are.
         let wrote = !turn_is_over && self.journal().as_ref().is_some_and(|it| it.has_turn());
         let mut emissions = self.emissions();
         let still = !turn_is_over && (wrote || !emissions.turn.is_empty());
-        self.emitted.store(still, Ordering::Release);
+        self.doorbell.news().emitted.store(still, Ordering::Release);
         let mut out = mem::take(&mut emissions.beside);
         if turn_is_over {
             out.append(&mut emissions.turn);

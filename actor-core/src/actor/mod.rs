@@ -39,7 +39,7 @@ pub use self::{
 pub(crate) use self::{
     agenda::callable,
     conn::{Inner, Listener, LocalQueue, Taken, Transport},
-    hub::{Doorbell, Hub, Origin, Output, ReadTurn, Turn},
+    hub::{Doorbell, Hub, News, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Gone, Table, TooManySubscriptions},
     work::{Spawn, WorkGuard},

@@ -26,7 +26,7 @@ impl<A: Actor> Cell<A> {
         self.machine.work.begin(WorkKind::Connecting);
         let limit = self.options().max_connections;
         if limit <= self.hub.table().len() {
-            metrics::count(&metrics::CONNECTION_REFUSALS, [&self.slot.info.name]);
+            metrics::count(&metrics::CONNECTION_REFUSALS, [&self.info.name]);
             let text = format!("the actor has {limit} connections already");
             let error = ActorError::new("actor", "too_many_connections", text).with_status(503);
             self.refuse_opening(*opening, &error);

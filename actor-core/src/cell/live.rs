@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    commit::Saving, gate::Gate, guard::guard_now, job::Job, mailbox::Msg, queue::Queue, side::Free,
-    slot::Slot, task::Step, why::Vigil,
+    commit::Saving, gate::Gate, guard::guard_now, host::TypeInfo, job::Job, mailbox::Msg,
+    queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
@@ -37,7 +37,8 @@ use crate::{
 #[repr(C)]
 pub(super) struct Cell<A: Actor> {
     pub(super) slot: Arc<Slot<A>>,
-    pub(super) hub: Arc<Hub<A>>,
+    /// The slot's own; each life has it at hand.
+    pub(super) info: Arc<TypeInfo>,
     quiet: bool,
     /// Whether the mailbox may hold something. If not, whoever puts something in wakes the task.
     pub(super) looks: bool,
@@ -55,10 +56,10 @@ pub(super) struct Cell<A: Actor> {
     pub(super) stores: bool,
     /// Whether `on_state_change` is about to run.
     pub(super) change_is_due: bool,
+    /// Why this life cannot go on.
+    pub(super) broken: Option<Box<Broken>>,
     /// The context of calls through a handle, while none runs.
     pub(super) plain: Option<Ctx<A>>,
-    /// Why this life cannot go on.
-    pub(super) broken: Option<Broken>,
     pub(super) effects: Queue<Effect>,
     /// What follows from what ran; goes before the batch.
     pub(super) jobs: Queue<Job<A>>,
@@ -67,6 +68,7 @@ pub(super) struct Cell<A: Actor> {
     /// When `timer` fires, if it was asked to wake this task.
     armed: Option<Instant>,
     pub(super) machine: Machine,
+    pub(super) hub: Arc<Hub<A>>,
     timer: Option<Pin<Box<Sleep>>>,
     pub(super) saving: Saving,
     pub(super) gate: Gate<Held<A>>,
@@ -99,12 +101,17 @@ pub(super) enum Cause {
 }
 
 impl Broken {
-    pub(super) fn by_handler(name: &str) -> Self {
+    pub(super) fn by_handler(name: &str) -> Box<Self> {
         let text = format!("the actor was reloaded before this was saved, because of `{name}`");
-        Self {
+        Box::new(Self {
             error: ActorError::new("actor", "reloaded", text),
             cause: Cause::Handler,
-        }
+        })
+    }
+
+    pub(super) fn by_storage(error: ActorError) -> Box<Self> {
+        let cause = Cause::Storage;
+        Box::new(Self { error, cause })
     }
 }
 
@@ -137,7 +144,10 @@ impl<A: Actor> Cell<A> {
         let options = &slot.info.options;
         let machine = Machine::new(options.sleep_after, options.sleep_grace);
         let stores = options.durability != Durability::None;
+        // The one before may have been cut off in the middle of a turn.
+        slot.news.set_in_turn(false);
         Self {
+            info: Arc::clone(&slot.info),
             slot,
             hub,
             quiet: false,
@@ -168,7 +178,7 @@ impl<A: Actor> Cell<A> {
     }
 
     pub(super) fn options(&self) -> &ActorOptions {
-        &self.slot.info.options
+        &self.info.options
     }
 
     /// Whether the actor has anything on disk.
@@ -211,10 +221,7 @@ impl<A: Actor> Cell<A> {
             Err(fault) => fault.of_hook("serialize"),
         };
         tracing::error!(actor = %self.slot.about.address, %error, "the state cannot be saved");
-        self.broken = Some(Broken {
-            error,
-            cause: Cause::Storage,
-        });
+        self.broken = Some(Broken::by_storage(error));
     }
 
     pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
@@ -295,6 +302,7 @@ impl<A: Actor> Cell<A> {
         } else {
             None
         };
+        let crowded = first.is_some() && mailbox.take_crowded();
         let free_waits = started && mailbox.has_free();
         let news = first.is_some() || stop.is_some() || free_waits;
         // Also when there is something to do: what comes meanwhile is found in the task's next run,
@@ -316,10 +324,8 @@ impl<A: Actor> Cell<A> {
             self.served = true;
             self.start_waiting_free();
         }
-        if first.is_some() {
-            self.served = true;
-            self.slot.made_room();
-        }
+        self.served |= first.is_some();
+        self.slot.tell_of_room(crowded);
         if news {
             self.quiet = false;
             self.machine.busy();
@@ -400,7 +406,7 @@ impl<A: Actor> Cell<A> {
     /// Begins with a message: what to run first, if anything.
     pub(super) fn begin(&mut self, msg: Msg<A>) -> Option<Job<A>> {
         match msg {
-            Msg::Call(call, conn) => return self.take_call(call, conn),
+            Msg::Call(call, conn) => return self.take_call(call, conn.as_deref()),
             Msg::Http(call) => self.open(Box::new(call.opening)),
             Msg::Send(sending) => self.take_in(*sending),
             Msg::Open(opening) => self.open(opening),
@@ -414,11 +420,11 @@ impl<A: Actor> Cell<A> {
     }
 
     /// A call becomes a job; one over a connection that has gone is dropped with it.
-    pub(super) fn take_call(&mut self, mut call: A::Call, conn: Option<ConnId>) -> Option<Job<A>> {
+    pub(super) fn take_call(&mut self, mut call: A::Call, conn: Option<&ConnId>) -> Option<Job<A>> {
         let caller = match conn {
             None => None,
             Some(id) => {
-                let caller = self.hub.table().by_id(id).cloned();
+                let caller = self.hub.table().by_id(*id).cloned();
                 if caller.is_none() {
                     // Its connection is closed, and that says why.
                     A::reply(&mut call).forget();

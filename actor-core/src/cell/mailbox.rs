@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     mem,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -23,7 +24,8 @@ use crate::{
 /// One message to an actor.
 pub(crate) enum Msg<A: Actor> {
     /// A call from inside the process, or over the connection that is named.
-    Call(A::Call, Option<ConnId>),
+    /// Shared, for a message to be small.
+    Call(A::Call, Option<Arc<ConnId>>),
     /// A call by a single HTTP request.
     Http(Box<HttpCall<A>>),
     /// A message for one of the actor's queues, from inside the process.
@@ -90,6 +92,8 @@ pub(super) struct Mailbox<A: Actor> {
     alarmed: bool,
     /// Whether the cell waits for something to come.
     parked: bool,
+    /// Whether somebody waits for room.
+    crowded: bool,
     /// Whether the life has started, and so answers.
     pub(super) serves: bool,
     /// How often it was woken in vain.
@@ -140,6 +144,7 @@ impl<A: Actor> Mailbox<A> {
             rung: false,
             alarmed: false,
             parked: false,
+            crowded: false,
             serves: false,
             wakes: Wakes::default(),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
@@ -171,6 +176,16 @@ impl<A: Actor> Mailbox<A> {
 
     pub(super) fn has_room(&self) -> bool {
         self.waiting() < self.limit as usize
+    }
+
+    /// Somebody waits for room.
+    pub(super) fn crowd(&mut self) {
+        self.crowded = true;
+    }
+
+    /// Whether somebody waits for room, who is then to be told.
+    pub(super) fn take_crowded(&mut self) -> bool {
+        mem::take(&mut self.crowded)
     }
 
     pub(super) fn push_turn(&mut self, turn: Turn<A>) {

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     job::{Job, Then},
-    live::{Broken, Cause, Cell, Held},
+    live::{Broken, Cell, Held},
 };
 use crate::{
     actor::{Actor, Origin, WireReply, WireTo, callable},
@@ -128,10 +128,11 @@ impl<A: Actor> Cell<A> {
     pub(super) fn store_schedules(&mut self, ops: Vec<Op>) {
         if !ops.is_empty() {
             if let Err(error) = self.hub.write(Origin::Beside, ops) {
-                self.broken = Some(Broken {
-                    error: ActorError::new("actor", "storage_failed", error.to_string()),
-                    cause: Cause::Storage,
-                });
+                self.broken = Some(Broken::by_storage(ActorError::new(
+                    "actor",
+                    "storage_failed",
+                    error.to_string(),
+                )));
             }
             self.connections_changed();
         }

@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     guard::{Fault, Guard},
     job::{Answer, Job, Wish, read_answer},
-    live::{Broken, Cause, Cell, Held},
+    live::{Broken, Cell, Held},
     mailbox::Msg,
 };
 use crate::{
@@ -64,7 +64,7 @@ impl<A: Actor> Cell<A> {
             self.beside =
                 self.saving.is_in_flight() || self.free.is_some() || self.background.is_some();
         }
-        if self.hub.has_news() {
+        if self.slot.news.is_there() {
             self.drain_outputs(false, self.options().durability);
         }
     }
@@ -73,7 +73,7 @@ impl<A: Actor> Cell<A> {
         while let Poll::Ready((since, result)) = self.saving.poll(cx) {
             match result {
                 Ok(committed) => {
-                    self.slot.info.meters.committed(&since);
+                    self.info.meters.committed(&since);
                     self.hub.settled(committed.version());
                     self.slot.host.alarms.moved();
                     self.gate.open(&committed);
@@ -117,7 +117,7 @@ impl<A: Actor> Cell<A> {
 
     fn commit_failed(&mut self, error: &StorageError) {
         tracing::error!(actor = %self.slot.about.address, %error, "a commit failed");
-        metrics::count(&metrics::COMMIT_FAILURES, [&self.slot.info.name]);
+        metrics::count(&metrics::COMMIT_FAILURES, [&self.info.name]);
         if self.options().durability == Durability::Relaxed && self.gate.is_empty() {
             // Nobody waits for it, and what was acknowledged is still in memory: try again (S2).
             let interval = self.options().save_interval;
@@ -125,10 +125,7 @@ impl<A: Actor> Cell<A> {
             return;
         }
         let told = ActorError::new("actor", "storage_failed", format!("not saved: {error}"));
-        self.broken = Some(Broken {
-            error: told,
-            cause: Cause::Storage,
-        });
+        self.broken = Some(Broken::by_storage(told));
     }
 
     /// Starts the free handlers that wait, as many as may run at a time.
@@ -137,7 +134,7 @@ impl<A: Actor> Cell<A> {
         while self.machine.is_started() && self.running_free() < limit {
             let next = self.slot.mailbox().next_free();
             let job = match next {
-                Some(Msg::Call(call, conn)) => self.take_call(call, conn),
+                Some(Msg::Call(call, conn)) => self.take_call(call, conn.as_deref()),
                 Some(Msg::SocketCall(sent)) => self.take_sent(*sent),
                 Some(_) | None => break,
             };
@@ -303,7 +300,7 @@ impl<A: Actor> Cell<A> {
             self.note_effect(&job);
         }
         let mut leaving = Vec::new();
-        if self.hub.has_news() {
+        if self.slot.news.is_there() {
             leaving = self.send_outputs(exclusive, durability);
         }
         let tag = self.tag(durability);

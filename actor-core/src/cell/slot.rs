@@ -19,7 +19,7 @@ use super::{
     task::Lives,
 };
 use crate::{
-    actor::{About, Actor, Doorbell, Listener, Receiver, Turn},
+    actor::{About, Actor, Doorbell, Listener, News, Receiver, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
     lifecycle::{Blocker, Wakes},
@@ -29,12 +29,11 @@ use crate::{
 };
 
 /// One actor, asleep or awake.
-#[repr(C)] // What every message touches stands together.
+#[repr(C, align(64))] // What every message touches stands together, in two lines of memory.
 pub(crate) struct Slot<A: Actor> {
+    pub(super) news: News,
     mailbox: Mutex<Mailbox<A>>,
     pub(crate) info: Arc<TypeInfo>,
-    /// Whether somebody waits for room.
-    crowded: AtomicBool,
     /// Whether the last life broke because it could not save anything.
     failed: AtomicBool,
     pub(crate) about: Arc<About>,
@@ -77,6 +76,7 @@ impl<A: Actor> Slot<A> {
             about,
             info,
             host,
+            news: News::default(),
             mailbox,
             sockets: Mutex::default(),
             parked: Mutex::default(),
@@ -84,7 +84,6 @@ impl<A: Actor> Slot<A> {
             input,
             completions: Completions::default(),
             room: Notify::new(),
-            crowded: AtomicBool::new(false),
             hibernating: Hibernating::default(),
             failed: AtomicBool::new(false),
         }
@@ -124,9 +123,14 @@ impl<A: Actor> Slot<A> {
         self.start_if(pushed);
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shutdown waits for the token, which would make the task larger around it"
+    )]
     fn start_if(self: &Arc<Self>, pushed: Pushed) {
         if pushed == Pushed::Start {
-            self.host.tasks.spawn(Lives::new(Arc::clone(self)));
+            let token = self.host.tasks.token();
+            tokio::spawn(Lives::new(Arc::clone(self), token));
         }
     }
 
@@ -204,24 +208,27 @@ impl<A: Actor> Slot<A> {
 
     /// Tells those who wait that the mailbox has room again.
     pub(super) fn made_room(&self) {
-        if self.crowded.load(Ordering::Relaxed) && self.crowded.swap(false, Ordering::AcqRel) {
+        let crowded = self.mailbox().take_crowded();
+        self.tell_of_room(crowded);
+    }
+
+    /// As [`made_room`](Self::made_room), for who has asked the mailbox already.
+    pub(super) fn tell_of_room(&self, crowded: bool) {
+        if crowded {
             self.room.notify_waiters();
         }
     }
 
     /// What to wait for while the mailbox is full.
     pub(super) fn wait_for_room(&self) -> Option<Notified<'_>> {
-        if self.mailbox().has_room() {
+        let mut mailbox = self.mailbox();
+        if mailbox.has_room() {
             return None;
         }
+        // Under the lock, so that no room is made unheard: what is there now hears of it.
         let room = self.room.notified();
-        self.crowded.store(true, Ordering::Release);
-        // The cell may have made room before it could see the flag.
-        if self.mailbox().has_room() {
-            None
-        } else {
-            Some(room)
-        }
+        mailbox.crowd();
+        Some(room)
     }
 
     /// What a caller is told whose message was not taken.
@@ -273,6 +280,10 @@ pub(crate) fn gone() -> ActorError {
 }
 
 impl<A: Actor> Doorbell<A> for Slot<A> {
+    fn news(&self) -> &News {
+        &self.news
+    }
+
     fn ring(&self) {
         self.mailbox().ring();
     }

@@ -187,7 +187,7 @@ async fn begin<A: Actor>(
         // Asked before there was anybody to ask.
         cell.ask(Stop::Shutdown);
     }
-    if hub.has_news() {
+    if slot.news.is_there() {
         let durability = cell.options().durability;
         cell.drain_outputs(true, durability);
     }

@@ -101,7 +101,7 @@ impl<A: Actor> Cell<A> {
     }
 
     async fn last_save(&mut self, state: &A) {
-        if self.hub.has_news() {
+        if self.slot.news.is_there() {
             self.drain_outputs(true, self.options().durability);
         }
         if self.stores() && self.saving.is_dirty() {
@@ -150,7 +150,7 @@ impl<A: Actor> Cell<A> {
     pub(super) fn leave(&mut self, why: Stop) -> bool {
         // One whose data could not be removed is still there, and sleeps.
         let why = if self.undestroyed { Stop::Sleep } else { why };
-        metrics::count(&metrics::STOPS, [&self.slot.info.name, why.name()]);
+        metrics::count(&metrics::STOPS, [&self.info.name, why.name()]);
         self.end_life();
         if self.rewinds {
             self.slot.rewind();
@@ -223,7 +223,7 @@ impl<A: Actor> Cell<A> {
     fn end_life(&mut self) {
         self.hub.close();
         let sockets = self.slot.sockets().len();
-        self.slot.hibernating.set(&self.slot.info.meters, sockets);
+        self.slot.hibernating.set(&self.info.meters, sockets);
         // The connections of raw requests end with the life, and so does what they still send.
         for conn in self.hub.table().all() {
             if let Listener::Request(exchange) = &conn.listener {
@@ -264,7 +264,7 @@ impl<A: Actor> Cell<A> {
             Cause::Handler => "handler",
             Cause::Storage => "storage",
         };
-        metrics::count(&metrics::RELOADS, [&self.slot.info.name, cause]);
+        metrics::count(&metrics::RELOADS, [&self.info.name, cause]);
         self.abort_beside().await;
         self.close_sql().await;
         for job in mem::take(&mut self.jobs) {

@@ -1,13 +1,13 @@
 //! The actor's task: one life after another, and where what runs has its place.
 
 use std::{
-    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::task::yield_now;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     guard::guard_now,
@@ -32,58 +32,82 @@ pub(super) enum Step<A: Actor> {
     /// Look again: something beside the turns has changed.
     Look,
     /// The life cannot go on.
-    Break(Broken),
+    Break(Box<Broken>),
 }
 
 /// The actor's task: one life after another, until it sleeps with nothing waiting.
 ///
 /// Written out and not an `async fn`, because of its size: the task of an idle actor holds a life and
 /// no room for handlers. Those run in a box of their own, which was freed by the last one and so is
-/// in the processor's cache still.
+/// in the processor's cache still. Of the task itself a call that need not wait touches `life` only,
+/// which is in the same line of memory as tokio's part of it.
+#[repr(C)]
 pub(super) struct Lives<A: Actor> {
+    /// What waits for something to do. Absent while something goes on that may have to wait.
+    life: Option<Box<Life<A>>>,
+    wait: Option<Box<Wait<A>>>,
     slot: Arc<Slot<A>>,
-    doing: Doing<A>,
 }
 
-/// What the task does.
+/// Something that has to wait.
+struct Wait<A: Actor>(Going<A>);
+
+/// Something that may have to wait, and says how to go on after it: a start, a turn.
+type Going<A> = Pin<Box<dyn Future<Output = Doing<A>> + Send>>;
+
+/// What the task does next.
 enum Doing<A: Actor> {
-    /// Waits for what this life is to do next.
     Serves(Box<Life<A>>),
-    /// Something that may have to wait goes on, and says how to go on after it: a start, a turn.
-    Waits(Pin<Box<dyn Future<Output = Self> + Send>>),
+    Goes(Going<A>),
     Over,
 }
 
 /// One life and the state it owns.
+#[repr(C, align(64))] // A small state stands beside what every message touches of the cell.
 struct Life<A: Actor> {
     state: A,
     cell: Cell<A>,
+    /// Has a shutdown wait for the task.
+    token: TaskTrackerToken,
 }
 
 impl<A: Actor> Lives<A> {
-    pub(super) fn new(slot: Arc<Slot<A>>) -> Self {
-        let doing = Doing::start(Arc::clone(&slot));
-        Self { slot, doing }
+    pub(super) fn new(slot: Arc<Slot<A>>, token: TaskTrackerToken) -> Self {
+        Self {
+            life: None,
+            wait: Some(Box::new(Wait(go_to_life(Arc::clone(&slot), token)))),
+            slot,
+        }
     }
 
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Doing::Serves(life) = &mut self.doing {
+        if let Some(life) = &mut self.life {
             life.cell.looks = true;
         }
         for _ in 0..BURST {
-            let step = match &mut self.doing {
-                Doing::Serves(life) => ready!(life.poll_step(cx)),
-                Doing::Waits(wait) => {
-                    self.doing = ready!(wait.as_mut().poll(cx));
-                    continue;
-                }
-                Doing::Over => return Poll::Ready(()),
+            let mut doing = if let Some(life) = &mut self.life {
+                let step = ready!(life.poll_step(cx));
+                self.life.take().map_or(Doing::Over, |it| it.take(step))
+            } else if let Some(wait) = &mut self.wait {
+                let doing = ready!(wait.0.as_mut().poll(cx));
+                self.wait = None;
+                doing
+            } else {
+                return Poll::Ready(());
             };
-            if let Doing::Serves(life) = mem::replace(&mut self.doing, Doing::Over) {
-                self.doing = life.take(step);
+            // At once, because most turns are over then.
+            if let Doing::Goes(going) = &mut doing
+                && let Poll::Ready(next) = going.as_mut().poll(cx)
+            {
+                doing = next;
+            }
+            match doing {
+                Doing::Serves(life) => self.life = Some(life),
+                Doing::Goes(going) => self.wait = Some(Box::new(Wait(going))),
+                Doing::Over => {}
             }
         }
-        if let Doing::Serves(life) = &mut self.doing {
+        if let Some(life) = &mut self.life {
             // An actor that is never at rest has schedules too.
             life.cell.claim_due();
         }
@@ -99,23 +123,22 @@ impl<A: Actor> Future for Lives<A> {
         let gone_on = guard_now(|| self.go_on(cx));
         gone_on.unwrap_or_else(|_| {
             // User code panicked where nothing guards it, in a drop say.
-            let doing = mem::replace(&mut self.doing, Doing::Over);
-            let _ = guard_now(|| drop(doing));
+            let rest = (self.life.take(), self.wait.take());
+            let _ = guard_now(|| drop(rest));
             self.slot.collapse();
             Poll::Ready(())
         })
     }
 }
 
-impl<A: Actor> Doing<A> {
-    fn start(slot: Arc<Slot<A>>) -> Self {
-        Self::Waits(Box::pin(async move {
-            match startup::start(&slot).await {
-                Ok((cell, state)) => Self::Serves(Box::new(Life { state, cell })),
-                Err(DidNotStart) => Self::Over,
-            }
-        }))
-    }
+/// A life begins.
+fn go_to_life<A: Actor>(slot: Arc<Slot<A>>, token: TaskTrackerToken) -> Going<A> {
+    Box::pin(async move {
+        match startup::start(&slot).await {
+            Ok((cell, state)) => Doing::Serves(Box::new(Life { state, cell, token })),
+            Err(DidNotStart) => Doing::Over,
+        }
+    })
 }
 
 impl<A: Actor> Life<A> {
@@ -137,13 +160,13 @@ impl<A: Actor> Life<A> {
         match step {
             Step::Run(job) => match job.receiver() {
                 Receiver::Exclusive => {
-                    return Doing::Waits(Box::pin(async move {
+                    return Doing::Goes(Box::pin(async move {
                         self.cell.run_exclusive(&mut self.state, job).await;
                         Doing::Serves(self)
                     }));
                 }
                 Receiver::Shared => {
-                    return Doing::Waits(Box::pin(async move {
+                    return Doing::Goes(Box::pin(async move {
                         self.cell.run_shared(&self.state, job).await;
                         Doing::Serves(self)
                     }));
@@ -153,28 +176,36 @@ impl<A: Actor> Life<A> {
             Step::Turn(turn) => self.cell.run_turn(&mut self.state, turn),
             Step::Perform(Effect::RunStopHook(why)) => self.cell.run_stop_hook(&self.state, why),
             Step::Perform(Effect::Finalize(why)) => {
-                return Doing::Waits(Box::pin(async move {
+                return Doing::Goes(Box::pin(async move {
                     self.cell.finalize(&mut self.state, why).await;
                     Doing::Serves(self)
                 }));
             }
             Step::Perform(Effect::End(why)) => {
-                let Self { mut cell, state } = *self;
+                let Self {
+                    mut cell,
+                    state,
+                    token,
+                } = *self;
                 drop(state);
                 return if cell.leave(why) {
                     Doing::Over
                 } else {
-                    Doing::start(cell.slot)
+                    Doing::Goes(go_to_life(cell.slot, token))
                 };
             }
             Step::Break(broken) => {
-                return Doing::Waits(Box::pin(async move {
-                    let Self { mut cell, state } = *self;
+                return Doing::Goes(Box::pin(async move {
+                    let Self {
+                        mut cell,
+                        state,
+                        token,
+                    } = *self;
                     drop(state);
-                    if cell.abandon(broken).await {
+                    if cell.abandon(*broken).await {
                         Doing::Over
                     } else {
-                        Doing::start(cell.slot)
+                        Doing::Goes(go_to_life(cell.slot, token))
                     }
                 }));
             }

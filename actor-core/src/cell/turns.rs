@@ -49,14 +49,14 @@ impl<A: Actor> Cell<A> {
     /// One turn with the state to itself.
     pub(super) async fn run_exclusive(&mut self, state: &mut A, mut job: Job<A>) {
         let handler = A::handler(&job.call);
-        if self.stores() && self.saving.is_dirty() && self.slot.info.may_suspend(handler) {
+        if self.stores() && self.saving.is_dirty() && self.info.may_suspend(handler) {
             self.save(state);
         }
         let timeout = self.timeout_of(&job);
         let mut running = None;
         let ctx = self.context_of(&job);
         let outcome = {
-            self.hub.set_in_turn(true);
+            self.slot.news.set_in_turn(true);
             let mut turn = pin!(Guard::new(
                 state.run_exclusive(&ctx, &mut job.call),
                 timeout
@@ -70,9 +70,9 @@ impl<A: Actor> Cell<A> {
             })
             .await
         };
-        self.hub.set_in_turn(false);
+        self.slot.news.set_in_turn(false);
         self.keep_context(ctx);
-        self.slot.info.learn(handler, running.is_some());
+        self.info.learn(handler, running.is_some());
         match outcome {
             Ok(()) => self.finish(job, true),
             Err(fault) => {

@@ -31,13 +31,20 @@ pub trait Handled: Actor {
 ///
 /// Cloning is cheap. A handle to a key that is destroyed and created again reaches the new actor.
 pub struct ActorHandle<A: Actor> {
-    registry: Registry,
-    target: Target,
+    /// Small, with what only the first call needs elsewhere: apps keep thousands of handles, and a call
+    /// then fetches half a line of memory of each.
     slot: OnceLock<Arc<Slot<A>>>,
-    caller: Option<ConnId>,
+    way: Arc<Way>,
+    caller: Option<Arc<ConnId>>,
 }
 
-#[derive(Clone, Debug)]
+/// How to find the actor.
+struct Way {
+    registry: Registry,
+    target: Target,
+}
+
+#[derive(Debug)]
 enum Target {
     Get(ActorKey),
     GetOrCreate(ActorKey, Option<Value>),
@@ -111,10 +118,10 @@ fn input_value(input: &impl Serialize) -> Result<Value, ActorError> {
 
 impl<A: Actor> ActorHandle<A> {
     fn new(registry: &Registry, target: Target) -> Self {
+        let registry = registry.clone();
         Self {
-            registry: registry.clone(),
-            target,
             slot: OnceLock::new(),
+            way: Arc::new(Way { registry, target }),
             caller: None,
         }
     }
@@ -122,10 +129,9 @@ impl<A: Actor> ActorHandle<A> {
     /// A handle whose calls come from a connection.
     pub(super) fn of_connection(&self, slot: &Arc<Slot<A>>, conn: ConnId) -> Self {
         Self {
-            registry: self.registry.clone(),
-            target: self.target.clone(),
             slot: OnceLock::from(Arc::clone(slot)),
-            caller: Some(conn),
+            way: Arc::clone(&self.way),
+            caller: Some(Arc::new(conn)),
         }
     }
 
@@ -191,13 +197,14 @@ impl<A: Actor> ActorHandle<A> {
         make: impl FnOnce(Reply<T, E>) -> A::Call,
     ) -> Result<T, CallError<E>> {
         let (to, answer) = oneshot::channel();
-        let msg = Msg::Call(make(Reply::caller(to)), self.caller);
+        let msg = Msg::Call(make(Reply::caller(to)), self.caller.clone());
+        // Looking up is boxed, because every call would carry its future and few need it.
         let refused = match self.slot.get() {
             Some(slot) => slot.send(msg),
-            None => self.slot().await?.send(msg),
+            None => Box::pin(self.slot()).await?.send(msg),
         };
         if let Err(refused) = refused {
-            self.send_again(refused).await?;
+            Box::pin(self.send_again(refused)).await?;
         }
         answer.await.unwrap_or_else(|_| Err(aborted().into()))
     }
@@ -258,7 +265,9 @@ impl<A: Actor> ActorHandle<A> {
     pub(super) async fn send_again(&self, refused: Refused<A>) -> Result<Arc<Slot<A>>, ActorError> {
         let slot = self.slot().await?;
         match refused {
-            Refused::Gone(msg) if self.caller.is_none() && !self.registry.is_shutting_down() => {
+            Refused::Gone(msg)
+                if self.caller.is_none() && !self.way.registry.is_shutting_down() =>
+            {
                 let slot = self.look_up().await?;
                 slot.send(msg).map_err(|it| slot.refusal(&it))?;
                 Ok(slot)
@@ -268,7 +277,7 @@ impl<A: Actor> ActorHandle<A> {
     }
 
     pub(super) fn registry(&self) -> &Registry {
-        &self.registry
+        &self.way.registry
     }
 
     pub(super) async fn slot(&self) -> Result<Arc<Slot<A>>, ActorError> {
@@ -280,32 +289,32 @@ impl<A: Actor> ActorHandle<A> {
     }
 
     async fn look_up(&self) -> Result<Arc<Slot<A>>, ActorError> {
-        let (key, lookup) = match &self.target {
-            Target::Id(id) => return registry::typed(self.registry.by_id(*id).await?),
+        let registry = self.registry();
+        let (key, lookup) = match &self.way.target {
+            Target::Id(id) => return registry::typed(registry.by_id(*id).await?),
             Target::Get(key) => (key, Lookup::Get),
             Target::GetOrCreate(key, input) => {
                 let input = input.as_ref().map(registry::encode_input).transpose()?;
                 (key, Lookup::GetOrCreate { input })
             }
         };
-        let address = self.registry.typed_address::<A>(key.clone())?;
-        registry::typed(self.registry.resolve(&address, lookup).await?.slot)
+        let address = registry.typed_address::<A>(key.clone())?;
+        registry::typed(registry.resolve(&address, lookup).await?.slot)
     }
 }
 
 impl<A: Actor> Clone for ActorHandle<A> {
     fn clone(&self) -> Self {
         Self {
-            registry: self.registry.clone(),
-            target: self.target.clone(),
             slot: self.slot.clone(),
-            caller: self.caller,
+            way: Arc::clone(&self.way),
+            caller: self.caller.clone(),
         }
     }
 }
 
 impl<A: Actor> fmt::Debug for ActorHandle<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ActorHandle({} {:?})", A::NAME, self.target)
+        write!(f, "ActorHandle({} {:?})", A::NAME, self.way.target)
     }
 }

@@ -55,7 +55,10 @@ struct Policy {
 
 /// How much of each kind there is.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)] // An actor that does nothing beside its turns looks at `any` only.
 pub(crate) struct Work {
+    /// Of all kinds.
+    any: u32,
     counts: [u32; WorkKind::ALL.len()],
 }
 
@@ -127,12 +130,16 @@ impl WorkKind {
 impl Work {
     pub(crate) fn begin(&mut self, kind: WorkKind) {
         self.counts[kind as usize] += 1;
+        self.any += 1;
     }
 
     pub(crate) fn end(&mut self, kind: WorkKind) {
         let count = &mut self.counts[kind as usize];
         debug_assert!(0 < *count, "{kind:?} ended more often than it began");
-        *count = count.saturating_sub(1);
+        if 0 < *count {
+            *count -= 1;
+            self.any -= 1;
+        }
     }
 
     /// Takes over how much there is of the kinds that are counted elsewhere.
@@ -140,10 +147,14 @@ impl Work {
         for kind in WorkKind::BESIDE {
             self.counts[kind as usize] = beside.counts[kind as usize];
         }
+        self.any = self.counts.iter().sum();
     }
 
     /// The first kind that keeps the actor awake.
     pub(crate) fn keeps_awake(&self) -> Option<WorkKind> {
+        if self.any == 0 {
+            return None;
+        }
         self.under_way().find(|it| it.keeps_awake())
     }
 
