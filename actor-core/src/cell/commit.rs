@@ -92,6 +92,7 @@ impl Saving {
     }
 
     /// The version of the state in memory.
+    #[inline(never)] // Or the compiler reads it, from memory of its own, before it is known to be asked for.
     pub(super) fn version(&self) -> u64 {
         self.version
     }

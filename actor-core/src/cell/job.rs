@@ -108,6 +108,11 @@ impl<A: Actor> Job<A> {
         )
     }
 
+    /// Whether nothing follows but that its answer leaves.
+    pub(super) fn is_answered_only(&self) -> bool {
+        matches!(self.then, Then::Reply) && self.ticket.is_none()
+    }
+
     /// Whether its context is that of any other call through a handle.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self.then, Then::Reply) && self.caller.is_none() && self.request.is_none()

@@ -42,20 +42,16 @@ pub(super) struct Cell<A: Actor> {
     quiet: bool,
     /// Whether the mailbox may hold something. If not, whoever puts something in wakes the task.
     pub(super) looks: bool,
-    /// Whether the state may be half-changed and must not be saved.
-    pub(super) tainted: bool,
     /// Whether it has taken anything that waited.
     pub(super) served: bool,
-    /// Whether a destroy failed.
-    pub(super) undestroyed: bool,
-    /// Whether messages that were begun are to come again.
-    pub(super) rewinds: bool,
     /// Whether something goes on beside the turns: a commit, free handlers.
     pub(super) beside: bool,
     /// Whether the actor has anything on disk; if not, nothing looks at `saving`.
     pub(super) stores: bool,
     /// Whether `on_state_change` is about to run.
     pub(super) change_is_due: bool,
+    /// Whether `due` says something.
+    has_due: bool,
     /// Why this life cannot go on.
     pub(super) broken: Option<Box<Broken>>,
     /// The context of calls through a handle, while none runs.
@@ -65,10 +61,18 @@ pub(super) struct Cell<A: Actor> {
     pub(super) jobs: Queue<Job<A>>,
     /// Messages taken from the mailbox and not begun.
     pub(super) batch: Queue<Msg<A>>,
+    /// Absent until it rests and does not sleep.
+    pub(super) vigil: Option<Box<Vigil>>,
     /// When `timer` fires, if it was asked to wake this task.
     armed: Option<Instant>,
     pub(super) machine: Machine,
     pub(super) hub: Arc<Hub<A>>,
+    /// Whether messages that were begun are to come again.
+    pub(super) rewinds: bool,
+    /// Whether a destroy failed.
+    pub(super) undestroyed: bool,
+    /// Whether the state may be half-changed and must not be saved.
+    pub(super) tainted: bool,
     timer: Option<Pin<Box<Sleep>>>,
     pub(super) saving: Saving,
     pub(super) gate: Gate<Held<A>>,
@@ -79,8 +83,6 @@ pub(super) struct Cell<A: Actor> {
     pub(super) due: Option<Timestamp>,
     /// What watches this life, once it has begun.
     pub(super) awake: Option<Awake>,
-    /// Absent until it rests and does not sleep.
-    pub(super) vigil: Option<Box<Vigil>>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -158,6 +160,7 @@ impl<A: Actor> Cell<A> {
             rewinds: false,
             beside: false,
             change_is_due: false,
+            has_due: false,
             stores,
             plain: None,
             broken: None,
@@ -350,29 +353,31 @@ impl<A: Actor> Cell<A> {
                 if let Some(vigil) = &mut self.vigil {
                     vigil.heard = read;
                 }
-                self.tell_at(read, Event::Quiet);
+                if !self.machine.quiet(read) {
+                    self.tell_at(read, Event::Quiet);
+                }
             }
             if !self.effects.is_empty() {
                 return Poll::Ready(Step::Look);
             }
         }
-        if self.due.is_some() && self.claim_due() {
+        if self.has_due && self.claim_due() {
             return Poll::Ready(Step::Look);
         }
         if self.machine.is_kept_awake() {
             self.keep_vigil();
         }
-        let machine = self.machine.next_deadline();
-        let saving = if self.stores {
-            self.saving.next_deadline()
-        } else {
-            None
-        };
-        let others = saving
-            .into_iter()
-            .chain(self.alarm())
-            .chain(self.vigil_ends());
-        let Some(next) = machine.into_iter().chain(others).min() else {
+        let mut next = self.machine.next_deadline();
+        if self.stores {
+            next = earlier(next, self.saving.next_deadline());
+        }
+        if self.has_due {
+            next = earlier(next, self.alarm());
+        }
+        if self.vigil.is_some() {
+            next = earlier(next, self.vigil_ends());
+        }
+        let Some(next) = next else {
             self.timer = None;
             self.armed = None;
             return Poll::Pending;
@@ -394,6 +399,12 @@ impl<A: Actor> Cell<A> {
         self.timer = None;
         self.tell(Event::Deadline);
         Poll::Ready(Step::Look)
+    }
+
+    /// The schedules have changed.
+    pub(super) fn look_at_schedules(&mut self) {
+        self.due = self.hub.next_due();
+        self.has_due = self.due.is_some();
     }
 
     /// When a schedule is due next, by the clock of timers. Should the time of day be set meanwhile, the
@@ -443,5 +454,12 @@ impl<A: Actor> Cell<A> {
             return None;
         }
         Some(job)
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

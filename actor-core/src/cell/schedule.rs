@@ -136,6 +136,6 @@ impl<A: Actor> Cell<A> {
             }
             self.connections_changed();
         }
-        self.due = self.hub.next_due();
+        self.look_at_schedules();
     }
 }

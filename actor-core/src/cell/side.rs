@@ -200,7 +200,7 @@ impl<A: Actor> Cell<A> {
         let outputs = self.hub.take(turn_is_over);
         self.count_work();
         if self.hub.is_dirty() {
-            self.due = self.hub.next_due();
+            self.look_at_schedules();
             if !self.saving.is_dirty() {
                 self.connections_changed();
             }
@@ -287,7 +287,7 @@ impl<A: Actor> Cell<A> {
 
     /// Goes on with whatever follows a handler that returned. `exclusive` says that it may have
     /// changed the state.
-    pub(super) fn finish(&mut self, job: Job<A>, exclusive: bool) {
+    pub(super) fn finish(&mut self, mut job: Job<A>, exclusive: bool) {
         if exclusive {
             self.state_changed();
         }
@@ -304,7 +304,12 @@ impl<A: Actor> Cell<A> {
             leaving = self.send_outputs(exclusive, durability);
         }
         let tag = self.tag(durability);
-        self.follow(job, tag);
+        if tag == 0 && job.is_answered_only() {
+            // Most calls, and nothing of them has to be kept.
+            A::reply(&mut job.call).release();
+        } else {
+            self.follow(job, tag);
+        }
         if !leaving.is_empty() {
             self.disconnect_all(leaving);
         }

@@ -158,10 +158,13 @@ impl<A: Actor> Life<A> {
 
     fn take(mut self: Box<Self>, step: Step<A>) -> Doing<A> {
         match step {
-            Step::Run(job) => match job.receiver() {
+            Step::Run(mut job) => match job.receiver() {
                 Receiver::Exclusive => {
                     return Doing::Goes(Box::pin(async move {
-                        self.cell.run_exclusive(&mut self.state, job).await;
+                        // Lent, because a future has room for each place that a value moves through.
+                        let Self { state, cell, .. } = &mut *self;
+                        let outcome = cell.run_exclusive(state, &mut job).await;
+                        cell.end_exclusive(job, outcome);
                         Doing::Serves(self)
                     }));
                 }

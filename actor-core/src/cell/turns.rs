@@ -47,14 +47,18 @@ impl<A: Actor> Cell<A> {
     }
 
     /// One turn with the state to itself.
-    pub(super) async fn run_exclusive(&mut self, state: &mut A, mut job: Job<A>) {
+    pub(super) async fn run_exclusive(
+        &mut self,
+        state: &mut A,
+        job: &mut Job<A>,
+    ) -> Result<(), Fault> {
         let handler = A::handler(&job.call);
         if self.stores() && self.saving.is_dirty() && self.info.may_suspend(handler) {
             self.save(state);
         }
-        let timeout = self.timeout_of(&job);
+        let timeout = self.timeout_of(job);
         let mut running = None;
-        let ctx = self.context_of(&job);
+        let ctx = self.context_of(job);
         let outcome = {
             self.slot.news.set_in_turn(true);
             let mut turn = pin!(Guard::new(
@@ -73,13 +77,18 @@ impl<A: Actor> Cell<A> {
         self.slot.news.set_in_turn(false);
         self.keep_context(ctx);
         self.info.learn(handler, running.is_some());
+        outcome
+    }
+
+    /// What follows such a turn.
+    pub(super) fn end_exclusive(&mut self, job: Job<A>, outcome: Result<(), Fault>) {
         match outcome {
             Ok(()) => self.finish(job, true),
             Err(fault) => {
                 self.hub.discard_turn();
                 // The turn may have stopped half-way: the last commit is the state (P7).
                 if self.machine.is_started() {
-                    let name = A::HANDLERS[handler].name;
+                    let name = A::HANDLERS[A::handler(&job.call)].name;
                     self.broken.get_or_insert_with(|| Broken::by_handler(name));
                 } else {
                     // It is stopping, and what came before this turn is on its way to disk.

@@ -178,6 +178,18 @@ impl Machine {
         self.idle_since = None;
     }
 
+    /// There is nothing to do any more, as [`Event::Quiet`]. Apart from [`on`](Self::on) as
+    /// [`busy`](Self::busy) is; false where `on` has to decide.
+    #[inline]
+    pub(crate) fn quiet(&mut self, now: Instant) -> bool {
+        let decides = self.is_started();
+        if decides {
+            // Any activity restarts the whole time (B2).
+            self.idle_since = self.may_sleep().is_ok().then_some(now);
+        }
+        decides
+    }
+
     /// When the grace of a stop under way is over (G3).
     #[inline]
     pub(crate) fn grace_ends(&self) -> Option<Instant> {
@@ -202,8 +214,7 @@ impl Machine {
                 None
             }
             (Phase::Started, Event::Quiet | Event::WorkEnded) => {
-                // Any activity restarts the whole time (B2).
-                self.idle_since = self.may_sleep().is_ok().then_some(now);
+                self.quiet(now);
                 None
             }
             (Phase::Started, Event::WorkChanged { activity }) => {
