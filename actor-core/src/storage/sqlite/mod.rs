@@ -10,6 +10,7 @@ mod queue;
 mod reader;
 mod schema;
 mod worker;
+mod write;
 
 use std::{
     fmt,
@@ -127,17 +128,14 @@ impl Sqlite {
         } else {
             // Whoever else is about to write hands that in first.
             yield_now().await;
-            loop {
-                tokio::select! {
-                    biased;
-                    told = &mut answer => break told,
-                    mut writer = ends.desk.writer() => {
-                        if !ends.desk.write(&mut writer, &ends.bell) {
-                            drop(writer);
-                            break (&mut answer).await;
-                        }
-                    }
+            if let Ok(told) = answer.try_recv() {
+                Ok(told)
+            } else {
+                if let Some(claim) = ends.desk.claim() {
+                    let mut writer = ends.desk.writer().await;
+                    ends.desk.write(claim, &mut writer, &ends.bell);
                 }
+                (&mut answer).await
             }
         };
         handed_in.is_answered = true;

@@ -1,7 +1,7 @@
 //! Every SQL statement that runs after opening, with what goes in and comes out. No decisions.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, Row, params};
 
 use super::super::{ActorRecord, Alarm, Entry, NewActor, ScanRange};
 use crate::{
@@ -209,8 +209,17 @@ pub(super) fn set_alarm(db: &Connection, row: i64, alarm: Option<i64>) -> Result
     Ok(())
 }
 
-pub(super) fn put(db: &Connection, row: i64, key: &[u8], value: &[u8]) -> Result<()> {
-    db.prepare_cached(PUT)?.execute(params![row, key, value])?;
+pub(super) fn prepare_put(db: &Connection) -> Result<CachedStatement<'_>> {
+    db.prepare_cached(PUT)
+}
+
+pub(super) fn put(
+    prepared: &mut CachedStatement<'_>,
+    row: i64,
+    key: &[u8],
+    value: &[u8],
+) -> Result<()> {
+    prepared.execute(params![row, key, value])?;
     Ok(())
 }
 

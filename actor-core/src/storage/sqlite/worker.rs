@@ -12,11 +12,12 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    super::{ActorRecord, Batch, Committed, Creation, NewActor, Op, StorageError},
+    super::{Batch, Committed, Creation, NewActor, Op, StorageError},
     error,
     query::{self, Checkpoint, Fence},
+    write::Writing,
 };
-use crate::id::{ActorId, Generation, IdMap};
+use crate::id::{ActorId, IdMap};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StorageError>>;
 
@@ -46,7 +47,10 @@ impl<W, A> Job<W, A> {
     }
 
     /// A refusal is an outcome like another; only SQLite's own failures stop the transaction.
-    fn run(&mut self, write: impl FnOnce(&W) -> Result<A, Stop>) -> rusqlite::Result<()> {
+    pub(super) fn run(
+        &mut self,
+        write: impl FnOnce(&W) -> Result<A, Stop>,
+    ) -> rusqlite::Result<()> {
         self.outcome = Some(match write(&self.write) {
             Ok(answer) => Ok(answer),
             Err(Stop::Refused(err)) => Err(err),
@@ -102,7 +106,7 @@ fn op_size(op: &Op) -> usize {
 }
 
 /// Why a command could not be carried out.
-enum Stop {
+pub(super) enum Stop {
     /// It must not be; nothing was written.
     Refused(StorageError),
     /// SQLite could not; the transaction is of no more use.
@@ -236,9 +240,12 @@ impl Worker {
             Some(ErrorCode::DatabaseBusy) if self.hurries => Undone::Hurry(err),
             _ => Undone::Storage(err),
         })?;
+        let Self { db, fences, .. } = self;
+        let mut writing = Writing::new(db, fences);
         for command in group {
-            self.apply(command).map_err(Undone::Command)?;
+            writing.apply(command).map_err(Undone::Command)?;
         }
+        drop(writing);
         let start = Instant::now();
         let done = query::commit(&self.db).map_err(Undone::Storage);
         self.commit_took = Some(start.elapsed());
@@ -253,111 +260,6 @@ impl Worker {
         if let Err(err) = query::rollback(&self.db) {
             tracing::error!(%err, "a transaction could not be rolled back; trying again with the next");
         }
-    }
-
-    fn apply(&mut self, command: &mut Command) -> rusqlite::Result<()> {
-        match command {
-            Command::Create(job) => job.run(|it| self.create(it)),
-            Command::Commit(job) => job.run(|it| self.commit(it)),
-            Command::Destroy(job) => job.run(|it| self.destroy(*it)),
-        }
-    }
-
-    fn create(&mut self, actor: &NewActor) -> Result<Creation, Stop> {
-        let Some(row) = query::create(&self.db, actor)? else {
-            let first = query::find(&self.db, &actor.address)?;
-            return first.map(Creation::Taken).ok_or_else(|| {
-                Stop::Refused(StorageError::Failed("the id names another actor".into()))
-            });
-        };
-        let NewActor {
-            id,
-            address,
-            created,
-            input,
-        } = actor.clone();
-        let generation = Generation::default();
-        let has_input = input.is_some();
-        self.remember(
-            id,
-            Fence {
-                row,
-                generation,
-                has_input,
-                alarm: None,
-            },
-        );
-        Ok(Creation::Made(ActorRecord {
-            id,
-            address,
-            created,
-            generation,
-            input,
-        }))
-    }
-
-    fn commit(&mut self, batch: &Batch) -> Result<Committed, Stop> {
-        let known = self.fence(batch.actor)?;
-        let Some(mut fence) = known else {
-            return Err(Stop::Refused(StorageError::Missing(batch.actor)));
-        };
-        if batch.generation < fence.generation {
-            return Err(Stop::Refused(StorageError::Fenced {
-                batch: batch.generation,
-                stored: fence.generation,
-            }));
-        }
-        let before = fence;
-        if fence.generation < batch.generation || fence.has_input {
-            query::advance(&self.db, fence.row, batch.generation)?;
-            fence.generation = batch.generation;
-            fence.has_input = false;
-        }
-        if let Some(alarm) = batch.alarm {
-            let alarm = alarm.map(query::stored_time);
-            if alarm != fence.alarm {
-                query::set_alarm(&self.db, fence.row, alarm)?;
-                fence.alarm = alarm;
-            }
-        }
-        if fence != before {
-            self.fences.insert(batch.actor, fence);
-        }
-        for op in &batch.ops {
-            match op {
-                Op::Put { key, value } => query::put(&self.db, fence.row, key, value)?,
-                Op::Delete { key } => query::delete(&self.db, fence.row, key)?,
-            }
-        }
-        Ok(batch.committed())
-    }
-
-    fn destroy(&mut self, id: ActorId) -> Result<(), Stop> {
-        if let Some(fence) = self.fence(id)? {
-            query::destroy(&self.db, fence.row)?;
-            self.fences.remove(&id);
-        }
-        Ok(())
-    }
-
-    fn fence(&mut self, id: ActorId) -> rusqlite::Result<Option<Fence>> {
-        if let Some(known) = self.fences.get(&id) {
-            return Ok(Some(*known));
-        }
-        let found = query::fence(&self.db, id)?;
-        if let Some(fence) = found {
-            self.remember(id, fence);
-        }
-        Ok(found)
-    }
-
-    fn remember(&mut self, id: ActorId, fence: Fence) {
-        // Forgetting all is rare, costs a point read for each actor still in use, and needs no order
-        // of age.
-        if FENCES <= self.fences.len() {
-            self.fences.clear();
-        }
-        self.fences.insert(id, fence);
     }
 
     /// Whether the log has grown long.
@@ -409,6 +311,3 @@ const CHECKPOINT_PAGES: i32 = 4 << 10;
 
 /// Pages of log (128 MiB) at which a checkpoint waits for readers.
 const LONG_LOG: i32 = 8 * CHECKPOINT_PAGES;
-
-/// Most actors whose fence is kept in memory, about 5 MiB of them.
-const FENCES: usize = 1 << 16;
