@@ -98,7 +98,8 @@
 //! | [`clock`] | time of day and randomness, to be replaced in tests |
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
-//! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [queues](guide::queues),
+//! [hibernation](guide::hibernation), [concurrency](guide::concurrency),
+//! [actors among themselves](guide::peers), [queues](guide::queues),
 //! [access](guide::access), [errors](guide::errors), [requests](guide::requests),
 //! [metrics](guide::metrics), [raw WebSockets](guide::websockets), [schedules](guide::schedules),
 //! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
@@ -207,6 +208,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/concurrency.md")]
     pub mod concurrency {}
+
+    #[doc = include_str!("docs/peers.md")]
+    pub mod peers {}
 
     #[doc = include_str!("docs/queues.md")]
     pub mod queues {}

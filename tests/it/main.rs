@@ -22,6 +22,7 @@ mod kit;
 mod kv;
 mod lifecycle;
 mod metrics;
+mod peers;
 mod queue;
 mod receivers;
 mod replay;

@@ -2,6 +2,7 @@
 //! connections and the outputs on their way to the gate. Not the state, which the cell owns.
 
 use std::{
+    any::Any,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -110,6 +111,9 @@ pub(crate) trait Doorbell<A>: Send + Sync {
     fn sql(&self) -> &Arc<sql::Pool>;
     /// Who waits for messages of the actor's queues to be completed.
     fn completions(&self) -> &Completions;
+
+    /// The registry, while anybody has it.
+    fn home(&self) -> Option<Arc<dyn Any + Send + Sync>>;
 }
 
 /// A short turn that only reads.
@@ -146,6 +150,8 @@ pub(crate) enum Output<A: ActorType> {
         close: CloseFrame,
     },
     Spawn(Spawn),
+    /// Work that begins once what the handler left is durable.
+    Tell(Spawn),
     Save(oneshot::Sender<Result<(), ActorError>>),
     SaveWithin(Duration),
     /// A message from outside is to go into its queue, which is read by now.

@@ -17,6 +17,7 @@ mod state;
 mod table;
 mod tally;
 mod task;
+mod tell;
 mod why;
 mod work;
 

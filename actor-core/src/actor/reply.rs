@@ -180,6 +180,11 @@ impl About {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
+    /// As people are told: `name/key`.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.address.name, self.address.key)
+    }
+
     pub(crate) fn specifier(&self) -> ActorSpecifier {
         ActorSpecifier {
             actor_id: self.id.to_string(),

@@ -10,8 +10,9 @@ use std::{
 
 use futures_util::{FutureExt as _, future::CatchUnwind};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
+use super::frame::{Keeper, Who};
 use crate::error::ActorError;
 
 /// Why a handler did not return.
@@ -79,25 +80,29 @@ pin_project! {
     /// Runs a handler to its end, its panic or its timeout. The timer is only made once the handler
     /// has to wait, for most never do. Written out because an `async fn` would hold the handler's
     /// future twice.
-    pub(super) struct Guard<F> {
+    pub(super) struct Guard<'a, F> {
         #[pin]
         handler: CatchUnwind<AssertUnwindSafe<F>>,
         timeout: Duration,
         timer: Option<Pin<Box<Sleep>>>,
+        who: Who<'a>,
+        frame: Keeper,
     }
 }
 
-impl<F: Future> Guard<F> {
-    pub(super) fn new(handler: F, timeout: Duration) -> Self {
+impl<'a, F: Future> Guard<'a, F> {
+    pub(super) fn new(handler: F, timeout: Duration, who: Who<'a>) -> Self {
         Self {
             handler: AssertUnwindSafe(handler).catch_unwind(),
             timeout,
             timer: None,
+            who,
+            frame: Keeper::default(),
         }
     }
 }
 
-impl<F: Future> Future for Guard<F> {
+impl<F: Future> Future for Guard<'_, F> {
     type Output = Result<F::Output, Fault>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -108,10 +113,15 @@ impl<F: Future> Future for Guard<F> {
         {
             return Poll::Ready(Err(Fault::TimedOut(*this.timeout)));
         }
-        if let Poll::Ready(done) = this.handler.poll(cx) {
+        let timeout = *this.timeout;
+        let until = || match this.timer {
+            Some(timer) => timer.deadline(),
+            None => Instant::now() + timeout,
+        };
+        let polled = this.frame.poll(*this.who, until, || this.handler.poll(cx));
+        if let Poll::Ready(done) = polled {
             return Poll::Ready(done.map_err(|payload| Fault::panicked(&*payload)));
         }
-        let timeout = *this.timeout;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
         timer
             .as_mut()

@@ -1,9 +1,10 @@
 //! What cells share: all of a registry, and all of one actor type.
 
 use std::{
+    any::Any,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
@@ -37,6 +38,8 @@ pub(crate) struct Host {
     /// Whether it ends without hooks and saves.
     pub(crate) aborted: AtomicBool,
     pub(crate) roster: Weak<dyn Roster>,
+    /// The registry itself, for actors that call others; set once it is there.
+    pub(crate) home: OnceLock<Weak<dyn Any + Send + Sync>>,
     pub(crate) alarms: Alarms,
     /// Whether clients are still there.
     pub(crate) pulse: Mutex<Pulse>,

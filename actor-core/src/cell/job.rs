@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::frame::Waits;
 use crate::{
     actor::Inner,
     actor::{
@@ -31,6 +32,8 @@ pub(super) struct Job<A: Actor> {
 pub(super) enum Then<A: Actor> {
     /// Its answer leaves.
     Reply,
+    /// Its answer leaves, for another actor.
+    Peer(Waits),
     /// The connection is admitted with the state that came back, or refused.
     Admit(Box<Opening<A>>, Answer<A::ConnState>),
     /// The connection is open, or goes again.
@@ -61,6 +64,14 @@ pub(super) enum Wish<A: Actor> {
     Hear(ConnId, Box<str>),
     /// To put a message into its queue. The connection goes either way.
     Send(Box<Sending>, Arc<Inner<A>>),
+}
+
+/// Who waits for a handler, if that is another actor's.
+pub(super) fn waits<A: Actor>(then: &Then<A>) -> Option<&Waits> {
+    match then {
+        Then::Peer(waits) => Some(waits),
+        _ => None,
+    }
 }
 
 /// What a hook came to.
@@ -104,7 +115,7 @@ impl<A: Actor> Job<A> {
     pub(super) fn has_caller(&self) -> bool {
         matches!(
             self.then,
-            Then::Reply | Then::HttpDone(_) | Then::Scheduled(..)
+            Then::Reply | Then::Peer(_) | Then::HttpDone(_) | Then::Scheduled(..)
         )
     }
 
@@ -115,7 +126,9 @@ impl<A: Actor> Job<A> {
 
     /// Whether its context is that of any other call through a handle.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.then, Then::Reply) && self.caller.is_none() && self.request.is_none()
+        matches!(self.then, Then::Reply | Then::Peer(_))
+            && self.caller.is_none()
+            && self.request.is_none()
     }
 
     pub(super) fn ctx(&self, hub: &Arc<Hub<A>>, origin: Origin) -> Ctx<A> {
@@ -155,6 +168,7 @@ impl<A: Actor> Job<A> {
             | Then::SocketOpened(opening, ..) => opening.done.refuse(error),
             Then::Decide(Wish::Send(sending, _), _) => sending.refuse(error),
             Then::Reply
+            | Then::Peer(_)
             | Then::HttpDone(_)
             | Then::Scheduled(..)
             | Then::Closed(..)

@@ -18,7 +18,7 @@ use super::{
     queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
-    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver},
+    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver, Spawn},
     clock::Timestamp,
     config::{ActorOptions, Durability},
     connection::{CloseFrame, Frame, Outbox, Ticket},
@@ -139,6 +139,8 @@ pub(super) enum Held<A: Actor> {
     Completed(u64, Value),
     /// A scheduled run that storage is to know of first.
     Run(Fire),
+    /// Something that is to be told to another actor.
+    Tell(Spawn),
 }
 
 impl<A: Actor> Cell<A> {
@@ -418,6 +420,7 @@ impl<A: Actor> Cell<A> {
     pub(super) fn begin(&mut self, msg: Msg<A>) -> Option<Job<A>> {
         match msg {
             Msg::Call(call, conn) => return self.take_call(call, conn.as_deref()),
+            Msg::Peer(call) => return self.take_peer_call(*call),
             Msg::Http(call) => self.open(Box::new(call.opening)),
             Msg::Send(sending) => self.take_in(*sending),
             Msg::Open(opening) => self.open(opening),
@@ -431,7 +434,13 @@ impl<A: Actor> Cell<A> {
     }
 
     /// A call becomes a job; one over a connection that has gone is dropped with it.
-    pub(super) fn take_call(&mut self, mut call: A::Call, conn: Option<&ConnId>) -> Option<Job<A>> {
+    pub(super) fn take_call(&mut self, call: A::Call, conn: Option<&ConnId>) -> Option<Job<A>> {
+        let job = self.admit(call, conn)?;
+        self.unless_free(job)
+    }
+
+    /// A job for a call, unless its connection has gone or may not call.
+    pub(super) fn admit(&mut self, mut call: A::Call, conn: Option<&ConnId>) -> Option<Job<A>> {
         let caller = match conn {
             None => None,
             Some(id) => {
@@ -449,6 +458,11 @@ impl<A: Actor> Cell<A> {
             job.refuse(&error);
             return None;
         }
+        Some(job)
+    }
+
+    /// Starts a job beside everything else if it needs no turn.
+    pub(super) fn unless_free(&mut self, job: Job<A>) -> Option<Job<A>> {
         if job.receiver() == Receiver::Free {
             self.spawn_free(job);
             return None;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    frame::PeerCall,
     job::{HttpCall, Opening},
     queue::Queue,
     visit::Visit,
@@ -26,6 +27,8 @@ pub(crate) enum Msg<A: Actor> {
     /// A call from inside the process, or over the connection that is named.
     /// Shared, for a message to be small.
     Call(A::Call, Option<Arc<ConnId>>),
+    /// A call by another actor.
+    Peer(Box<PeerCall<A>>),
     /// A call by a single HTTP request.
     Http(Box<HttpCall<A>>),
     /// A message for one of the actor's queues, from inside the process.

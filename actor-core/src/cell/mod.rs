@@ -9,6 +9,7 @@
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
+//! - [`frame`]: who waits for whom, when actors call each other.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`send`]: messages of others on their way into the actor's queues.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
@@ -23,6 +24,7 @@ mod alarms;
 mod background;
 mod commit;
 mod connect;
+mod frame;
 mod gate;
 mod guard;
 mod host;
@@ -50,6 +52,7 @@ mod wire;
 pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
     alarms::Alarms,
+    frame::{PeerCall, current, is_inside},
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},

@@ -13,13 +13,14 @@ use tokio::{
 };
 
 use super::{
+    frame::Who,
     guard::{Fault, Guard},
-    job::{Answer, Job, Wish, read_answer},
+    job::{Answer, Job, Wish, read_answer, waits},
     live::{Broken, Cell, Held},
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Inner, Listener, Origin, Output, TaskCtx, aborted},
+    actor::{Actor, Inner, Listener, Origin, Output, Receiver, TaskCtx, aborted},
     config::Durability,
     connection::CloseFrame,
     error::ActorError,
@@ -135,6 +136,7 @@ impl<A: Actor> Cell<A> {
             let next = self.slot.mailbox().next_free();
             let job = match next {
                 Some(Msg::Call(call, conn)) => self.take_call(call, conn.as_deref()),
+                Some(Msg::Peer(call)) => self.take_peer_call(*call),
                 Some(Msg::SocketCall(sent)) => self.take_sent(*sent),
                 Some(_) | None => break,
             };
@@ -159,7 +161,12 @@ impl<A: Actor> Cell<A> {
         let handler = A::handler(&job.call);
         let free = self.free.get_or_insert_default();
         let task = free.tasks.spawn(async move {
-            let outcome = Guard::new(A::run_free(&ctx, &mut job.call), timeout).await;
+            let who = Who {
+                about: &ctx.ctx.hub.about,
+                receiver: Receiver::Free,
+                waits: waits(&job.then),
+            };
+            let outcome = Guard::new(A::run_free(&ctx, &mut job.call), timeout, who).await;
             FreeDone { job, outcome }
         });
         free.begun.insert(task.id(), (handler, Instant::now()));
@@ -219,6 +226,9 @@ impl<A: Actor> Cell<A> {
                 Output::Save(to) => self.hold(self.saving.version(), Held::Done(to)),
                 Output::SaveWithin(max) => self.saving.want_by(Instant::now() + max),
                 Output::Spawn(it) => self.spawn_background(it),
+                // Nothing will be durable any more.
+                Output::Tell(it) if self.machine.is_destroying() => self.spawn_background(it),
+                Output::Tell(it) => self.hold(tag, Held::Tell(it)),
                 Output::Send(it) => self.take_in(*it),
                 Output::Completed(id, response) => self.hold(tag, Held::Completed(id, response)),
                 Output::Sleep => self.ask(Stop::Sleep),
@@ -273,6 +283,7 @@ impl<A: Actor> Cell<A> {
             Held::Taken(ticket) => ticket.settle(),
             Held::Close(listener, frame) => listener.close(frame),
             Held::Run(fire) => self.begin_run(fire),
+            Held::Tell(it) => self.spawn_background(it),
             Held::Completed(id, response) => self.slot.completions.complete(id, response),
             Held::Sent(to, id) => {
                 // The sender may have gone.
@@ -319,7 +330,7 @@ impl<A: Actor> Cell<A> {
     fn follow(&mut self, mut job: Job<A>, tag: u64) {
         use super::job::Then;
         match job.then {
-            Then::Reply => match job.ticket {
+            Then::Reply | Then::Peer(_) => match job.ticket {
                 Some(ticket) => self.hold(tag, Held::Answer(job.call, ticket)),
                 None => self.hold(tag, Held::Reply(job.call)),
             },
@@ -387,7 +398,7 @@ impl<A: Actor> Cell<A> {
         use super::job::Then;
         let error = self.note_fault(&job, fault);
         let ended = match &job.then {
-            Then::Reply | Then::Message(_) => None,
+            Then::Reply | Then::Peer(_) | Then::Message(_) => None,
             Then::HttpDone(conn) => {
                 let conn = Arc::clone(conn);
                 self.http_done(&conn);

@@ -2,6 +2,7 @@
 //! its actor may sleep and wake behind it without anybody noticing.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -93,6 +94,7 @@ impl<A: Actor> Slot<A> {
     pub(crate) fn send(self: &Arc<Self>, msg: Msg<A>) -> Result<(), Refused<A>> {
         let is_free = match &msg {
             Msg::Call(call, _) => is_free::<A>(call),
+            Msg::Peer(it) => is_free::<A>(&it.call),
             Msg::SocketCall(sent) => is_free::<A>(&sent.call),
             Msg::Http(_)
             | Msg::Send(_)
@@ -316,6 +318,10 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
 
     fn completions(&self) -> &Completions {
         &self.completions
+    }
+
+    fn home(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.host.home.get()?.upgrade()
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     commit::{DEADLINE, Saving},
+    frame::Who,
     guard::{Fault, Guard},
     job::read_answer,
     live::Cell,
@@ -309,7 +310,10 @@ async fn migrate<A: Actor>(hub: &Arc<Hub<A>>, is_new: bool) -> Result<(), Failur
     let timeout = hub.options.on_migrate_timeout;
     let work = async |tx: crate::sql::Transaction| A::migrate(&ctx, &tx, is_new).await;
     let migrated = sql.transaction_within(timeout, work);
-    finish("on_migrate", Guard::new(migrated, timeout).await)
+    finish(
+        "on_migrate",
+        Guard::new(migrated, timeout, starts(hub)).await,
+    )
 }
 
 async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {
@@ -328,7 +332,7 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
     let timeout = hub.options.on_create_timeout;
     finish(
         "on_create",
-        Guard::new(A::create(&ctx, input), timeout).await,
+        Guard::new(A::create(&ctx, input), timeout, starts(hub)).await,
     )
 }
 
@@ -358,9 +362,13 @@ async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failur
     let timeout = hub.options.on_wake_timeout;
     let receiver = A::HANDLERS[A::handler(&call)].receiver;
     let outcome = match receiver {
-        Receiver::Shared => Guard::new(actor.run_shared(&ctx, &mut call), timeout).await,
+        Receiver::Shared => {
+            let handler = actor.run_shared(&ctx, &mut call);
+            Guard::new(handler, timeout, starts(hub)).await
+        }
         Receiver::Exclusive | Receiver::Free => {
-            Guard::new(actor.run_exclusive(&ctx, &mut call), timeout).await
+            let handler = actor.run_exclusive(&ctx, &mut call);
+            Guard::new(handler, timeout, starts(hub)).await
         }
     };
     A::reply(&mut call).release();
@@ -370,6 +378,15 @@ async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failur
 
 fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
     Ctx::of_life(hub, Origin::Turn)
+}
+
+/// A start hook: whatever calls the actor meanwhile waits until it is over.
+fn starts<A: Actor>(hub: &Arc<Hub<A>>) -> Who<'_> {
+    Who {
+        about: &hub.about,
+        receiver: Receiver::Exclusive,
+        waits: None,
+    }
 }
 
 /// Names the hook in whatever went wrong (P5).
@@ -389,6 +406,11 @@ pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
     match msg {
         Msg::Call(mut call, _) => {
             let reply = A::reply(&mut call);
+            reply.fail(error.clone());
+            reply.release();
+        }
+        Msg::Peer(mut peer) => {
+            let reply = A::reply(&mut peer.call);
             reply.fail(error.clone());
             reply.release();
         }

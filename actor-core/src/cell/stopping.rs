@@ -340,7 +340,12 @@ impl<A: Actor> Cell<A> {
                 Held::Close(listener, frame) => listener.close(frame),
                 // A run that did not begin comes again in the next life, if it was not given up, and
                 // a message is there again, to be completed by it.
-                Held::Completed(..) | Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
+                // What was to be told rests on what was not saved.
+                Held::Completed(..)
+                | Held::Event { .. }
+                | Held::Message(..)
+                | Held::Run(_)
+                | Held::Tell(_) => {}
             }
         }
     }
@@ -363,7 +368,7 @@ impl<A: Actor> Cell<A> {
                     let _ = to.send(Ok(id));
                 }
                 Held::Completed(id, response) => self.slot.completions.complete(id, response),
-                Held::Event { .. } | Held::Message(..) | Held::Run(_) => {}
+                Held::Event { .. } | Held::Message(..) | Held::Run(_) | Held::Tell(_) => {}
             }
         }
     }

@@ -12,8 +12,9 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use super::{
+    frame::Who,
     guard::{Fault, Guard, guard_now},
-    job::{Job, Then},
+    job::{Job, Then, waits},
     live::{Broken, Cell},
     mailbox::Msg,
     raw, slot,
@@ -30,9 +31,11 @@ impl<A: Actor> Cell<A> {
         let spec = &A::HANDLERS[A::handler(&job.call)];
         let options = self.options();
         let own = spec.timeout.unwrap_or(match job.then {
-            Then::Reply | Then::HttpDone(_) | Then::Scheduled(..) | Then::Message(_) => {
-                options.action_timeout
-            }
+            Then::Reply
+            | Then::Peer(_)
+            | Then::HttpDone(_)
+            | Then::Scheduled(..)
+            | Then::Message(_) => options.action_timeout,
             Then::Admit(..) => options.on_before_connect_timeout,
             Then::Opened(..) | Then::SocketOpened(..) => options.on_connect_timeout,
             Then::Closed(..) | Then::SocketClosed(..) => options.on_disconnect_timeout,
@@ -40,6 +43,8 @@ impl<A: Actor> Cell<A> {
             Then::Decide(..) => options.on_before_connect_timeout,
             Then::StopHook(..) => options.sleep_grace,
         });
+        // Nobody works for longer than its caller waits.
+        let own = waits(&job.then).map_or(own, |it| own.min(it.left()));
         match self.machine.grace_ends() {
             Some(end) => own.min(end.saturating_duration_since(Instant::now())),
             None => own,
@@ -61,9 +66,15 @@ impl<A: Actor> Cell<A> {
         let ctx = self.context_of(job);
         let outcome = {
             self.slot.news.set_in_turn(true);
+            let who = Who {
+                about: &ctx.hub.about,
+                receiver: Receiver::Exclusive,
+                waits: waits(&job.then),
+            };
             let mut turn = pin!(Guard::new(
                 state.run_exclusive(&ctx, &mut job.call),
-                timeout
+                timeout,
+                who
             ));
             poll_fn(|cx| {
                 if let Poll::Ready(outcome) = turn.as_mut().poll(cx) {
@@ -263,6 +274,7 @@ impl<A: Actor> Cell<A> {
 fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
     let receiver = match msg {
         Msg::Call(call, _) => Some(A::HANDLERS[A::handler(call)].receiver),
+        Msg::Peer(it) => Some(A::HANDLERS[A::handler(&it.call)].receiver),
         Msg::SocketCall(sent) => Some(A::HANDLERS[A::handler(&sent.call)].receiver),
         Msg::Frame(_) => raw::receiver_of_messages::<A>(),
         Msg::Http(_)
@@ -285,6 +297,11 @@ async fn share<A: Actor>(
         _ => Origin::Beside,
     };
     let ctx = job.ctx(&hub, origin);
-    let outcome = Guard::new(state.run_shared(&ctx, &mut job.call), timeout).await;
+    let who = Who {
+        about: &hub.about,
+        receiver: Receiver::Shared,
+        waits: waits(&job.then),
+    };
+    let outcome = Guard::new(state.run_shared(&ctx, &mut job.call), timeout, who).await;
     (job, outcome)
 }

@@ -35,7 +35,8 @@ pub fn status(group: &str, code: &str) -> u16 {
         ("auth", "forbidden") => 403,
         ("actor", "not_found" | "action_not_found" | "request_not_defined") => 404,
         ("actor", "method_not_allowed") => 405,
-        ("actor", "action_timed_out") => 408,
+        ("actor", "action_timed_out" | "deadline_exceeded") => 408,
+        ("actor", "call_cycle") => 508,
         ("actor", "overloaded") | ("sql", "overloaded" | "too_many_open") => 503,
         ("actor", "aborted" | "duplicate_key" | "key_too_large" | "not_registered")
         | ("actor", "validation_error" | "invalid_request")

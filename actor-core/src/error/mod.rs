@@ -240,6 +240,23 @@ impl<E: IntoActorError> CallError<E> {
     }
 }
 
+/// So that a handler may answer with the error of another actor that it called.
+#[diagnostic::do_not_recommend]
+impl<E: IntoActorError> IntoActorError for CallError<E> {
+    fn to_actor_error(&self) -> ActorError {
+        self.to_actor_error()
+    }
+}
+
+impl<E: IntoActorError> From<CallError<E>> for ActorError {
+    fn from(error: CallError<E>) -> Self {
+        match error {
+            CallError::Action(error) => error.to_actor_error(),
+            CallError::Actor(error) => error,
+        }
+    }
+}
+
 impl<E> From<ActorError> for CallError<E> {
     fn from(error: ActorError) -> Self {
         Self::Actor(error)

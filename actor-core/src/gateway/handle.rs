@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use super::{ActorRef, local::Connection};
 use crate::{
-    actor::{Actor, Reply, aborted},
-    cell::{Asked, Msg, Refused, Slot},
+    actor::{Actor, Receiver, Reply, aborted},
+    cell::{Asked, Msg, PeerCall, Refused, Slot, current, is_inside, stopping},
     error::{ActorError, CallError},
     id::{ActorId, ConnId},
     key::ActorKey,
@@ -40,12 +40,13 @@ pub struct ActorHandle<A: Actor> {
 
 /// How to find the actor.
 struct Way {
-    registry: Registry,
+    /// `None` when it was made by an actor whose registry nobody has any more.
+    registry: Option<Registry>,
     target: Target,
 }
 
 #[derive(Debug)]
-enum Target {
+pub(super) enum Target {
     Get(ActorKey),
     GetOrCreate(ActorKey, Option<Value>),
     Id(ActorId),
@@ -111,14 +112,17 @@ impl Registry {
     }
 }
 
-fn input_value(input: &impl Serialize) -> Result<Value, ActorError> {
+pub(super) fn input_value(input: &impl Serialize) -> Result<Value, ActorError> {
     Value::from_serialize(input)
         .map_err(|e| ActorError::internal(format!("the input does not serialize: {e}")))
 }
 
 impl<A: Actor> ActorHandle<A> {
     fn new(registry: &Registry, target: Target) -> Self {
-        let registry = registry.clone();
+        Self::within(Some(registry.clone()), target)
+    }
+
+    pub(super) fn within(registry: Option<Registry>, target: Target) -> Self {
         Self {
             slot: OnceLock::new(),
             way: Arc::new(Way { registry, target }),
@@ -187,7 +191,8 @@ impl<A: Actor> ActorHandle<A> {
     /// # Errors
     ///
     /// [`CallError::Action`] with the action's own error, [`CallError::Actor`] when it was not run or
-    /// came to no answer.
+    /// came to no answer: `actor.call_cycle` when a handler that waits for this very call holds the
+    /// actor's state, `actor.deadline_exceeded` when the handler that calls has no time left.
     ///
     /// # Cancel safety
     ///
@@ -197,11 +202,16 @@ impl<A: Actor> ActorHandle<A> {
         make: impl FnOnce(Reply<T, E>) -> A::Call,
     ) -> Result<T, CallError<E>> {
         let (to, answer) = oneshot::channel();
-        let msg = Msg::Call(make(Reply::caller(to)), self.caller.clone());
-        // Looking up is boxed, because every call would carry its future and few need it.
-        let refused = match self.slot.get() {
-            Some(slot) => slot.send(msg),
-            None => Box::pin(self.slot()).await?.send(msg),
+        let call = make(Reply::caller(to));
+        // What few calls need is boxed, because every call would carry its future.
+        let refused = if is_inside() {
+            Box::pin(self.send_as_peer(call)).await?
+        } else {
+            let msg = Msg::Call(call, self.caller.clone());
+            match self.slot.get() {
+                Some(slot) => slot.send(msg),
+                None => Box::pin(self.slot()).await?.send(msg),
+            }
         };
         if let Err(refused) = refused {
             Box::pin(self.send_again(refused)).await?;
@@ -253,6 +263,7 @@ impl<A: Actor> ActorHandle<A> {
     /// If dropped before it completes, the handler may run or not; its connection ends.
     pub async fn fetch(&self, params: A::Params, request: Request) -> Result<Response, ActorError> {
         let mut slot = self.slot().await?;
+        self.check_cycle(&slot).await?;
         let id = ConnId::new(&*slot.host.entropy);
         let asked = Asked::new(id, params, request)?;
         if let Err(refused) = slot.send(asked.msg) {
@@ -265,9 +276,7 @@ impl<A: Actor> ActorHandle<A> {
     pub(super) async fn send_again(&self, refused: Refused<A>) -> Result<Arc<Slot<A>>, ActorError> {
         let slot = self.slot().await?;
         match refused {
-            Refused::Gone(msg)
-                if self.caller.is_none() && !self.way.registry.is_shutting_down() =>
-            {
+            Refused::Gone(msg) if self.caller.is_none() && !self.registry()?.is_shutting_down() => {
                 let slot = self.look_up().await?;
                 slot.send(msg).map_err(|it| slot.refusal(&it))?;
                 Ok(slot)
@@ -276,8 +285,34 @@ impl<A: Actor> ActorHandle<A> {
         }
     }
 
-    pub(super) fn registry(&self) -> &Registry {
-        &self.way.registry
+    /// Sends a call that a handler of an actor makes.
+    async fn send_as_peer(&self, call: A::Call) -> Result<Result<(), Refused<A>>, ActorError> {
+        let slot = self.slot().await?;
+        let Some(frame) = current().await else {
+            return Ok(slot.send(Msg::Call(call, self.caller.clone())));
+        };
+        if A::HANDLERS[A::handler(&call)].receiver != Receiver::Free {
+            frame.check(&slot.about)?;
+        }
+        let peer = PeerCall {
+            call,
+            conn: self.caller.clone(),
+            waits: frame.waits(),
+        };
+        Ok(slot.send(Msg::Peer(Box::new(peer))))
+    }
+
+    /// Whoever connects waits for a turn of the actor, which a handler that waits for this one may
+    /// have.
+    pub(super) async fn check_cycle(&self, slot: &Slot<A>) -> Result<(), ActorError> {
+        match current().await {
+            Some(frame) => frame.check(&slot.about),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn registry(&self) -> Result<&Registry, ActorError> {
+        self.way.registry.as_ref().ok_or_else(stopping)
     }
 
     pub(super) async fn slot(&self) -> Result<Arc<Slot<A>>, ActorError> {
@@ -289,7 +324,7 @@ impl<A: Actor> ActorHandle<A> {
     }
 
     async fn look_up(&self) -> Result<Arc<Slot<A>>, ActorError> {
-        let registry = self.registry();
+        let registry = self.registry()?;
         let (key, lookup) = match &self.way.target {
             Target::Id(id) => return registry::typed(registry.by_id(*id).await?),
             Target::Get(key) => (key, Lookup::Get),

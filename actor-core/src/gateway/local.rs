@@ -66,6 +66,7 @@ impl<A: Handled> Connection<A> {
         params: A::Params,
     ) -> Result<Self, ActorError> {
         let slot = handle.slot().await?;
+        handle.check_cycle(&slot).await?;
         let id = ConnId::new(&*slot.host.entropy);
         let (sender, events) = mpsc::channel(BACKLOG);
         let (to, opened) = oneshot::channel();

@@ -6,6 +6,7 @@ mod handle;
 mod limits;
 mod liveness;
 mod local;
+mod peers;
 mod queue;
 mod socket;
 mod websocket;
@@ -18,6 +19,7 @@ pub use self::{
     handle::{ActorHandle, Handled},
     limits::{Admission, Limiter, Limits, Quota},
     local::Connection,
+    peers::Actors,
     queue::QueueRequest,
     socket::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
     websocket::WebSocket,

@@ -64,10 +64,11 @@ impl<A: Actor> ActorHandle<A> {
         params: A::Params,
     ) -> Result<WebSocket, ActorError> {
         let slot = self.slot().await?;
+        self.check_cycle(&slot).await?;
         let params = Value::from_serialize(&params)
             .map_err(|e| ActorError::internal(format!("the params do not serialize: {e}")))?;
         let request = WebSocketRequest { params, request };
-        let gateway = self.registry().gateway();
+        let gateway = self.registry()?.gateway();
         let actor = ActorRef::new(Arc::clone(&slot) as _);
         let socket = gateway.open_websocket(&actor, request).await?;
         Ok(WebSocket {

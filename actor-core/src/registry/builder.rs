@@ -1,10 +1,10 @@
 //! Declares a registry: which actor types, which storage, which clock.
 
 use std::{
-    any::TypeId,
+    any::{Any, TypeId},
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -175,6 +175,7 @@ impl RegistryBuilder {
             closing: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             roster,
+            home: OnceLock::new(),
             alarms: Alarms::default(),
             pulse: Mutex::new(Pulse::new(self.liveness)),
         });
@@ -187,6 +188,9 @@ impl RegistryBuilder {
             namespace,
             inspector: self.inspector,
         });
+        let home: Arc<dyn Any + Send + Sync> = Arc::clone(&inner) as _;
+        // Nobody else sets it.
+        let _ = inner.host.home.set(Arc::downgrade(&home));
         alarm::watch(&inner);
         Ok(Registry { inner })
     }

@@ -5,7 +5,7 @@ mod builder;
 mod table;
 
 use std::{
-    any::TypeId,
+    any::{Any, TypeId},
     collections::HashMap,
     fmt,
     sync::{Arc, atomic::Ordering},
@@ -189,6 +189,12 @@ impl Registry {
         if timeout(SOCKET_GRACE, sockets.wait()).await.is_err() {
             tracing::warn!(left = sockets.len(), "sockets did not close in time");
         }
+    }
+
+    /// The registry that hosts an actor, by what its life knows of it.
+    pub(crate) fn of_home(home: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        let inner = home.downcast().ok()?;
+        Some(Self { inner })
     }
 
     /// The token of the inspector, if it is on.

@@ -1,0 +1,379 @@
+//! Actors that call, tell and hear each other.
+
+use std::{sync::Arc, time::Duration};
+
+use actor_core::{
+    CallError,
+    prelude::*,
+    storage::{Driver, Memory, faults::Faults},
+};
+use futures_util::poll;
+use tokio::time::{Instant, sleep};
+
+use crate::{registry, registry_over};
+
+#[derive(Debug, Event)]
+pub(crate) enum Said {
+    Said(String),
+}
+
+/// Calls whoever it is told to.
+#[actor(event = Said, sleep_after = "1s")]
+#[derive(Default)]
+pub(crate) struct Node {
+    heard: Vec<String>,
+}
+
+fn told(error: &CallError<ActorError>) -> ActorError {
+    error.to_actor_error()
+}
+
+#[actor]
+impl Node {
+    /// Calls the first of `path` by its way, and has it call the next.
+    #[action]
+    async fn alone(&mut self, ctx: &Ctx<Self>, path: Vec<String>) -> Result<u32, ActorError> {
+        self.heard.push("alone".into());
+        follow(&ctx.actors(), path).await
+    }
+
+    #[action]
+    async fn beside(&self, ctx: &Ctx<Self>, path: Vec<String>) -> Result<u32, ActorError> {
+        follow(&ctx.actors(), path).await
+    }
+
+    #[action]
+    async fn free(ctx: &TaskCtx<Self>, path: Vec<String>) -> Result<u32, ActorError> {
+        follow(&ctx.actors(), path).await
+    }
+
+    #[action(timeout = "100ms")]
+    async fn hasty(&mut self, ctx: &Ctx<Self>, to: String) -> Result<(), ActorError> {
+        let to = ctx.actors().get_or_create::<Self>(to);
+        Ok(to.slow(1_000).await?)
+    }
+
+    /// As `hasty`, with somebody in between whose own time is longer.
+    #[action(timeout = "100ms")]
+    async fn hasty_through(
+        &self,
+        ctx: &Ctx<Self>,
+        via: String,
+        to: String,
+    ) -> Result<(), ActorError> {
+        let via = ctx.actors().get_or_create::<Self>(via);
+        Ok(via.pass_on(to).await?)
+    }
+
+    #[action]
+    async fn pass_on(&self, ctx: &Ctx<Self>, to: String) -> Result<(), ActorError> {
+        let to = ctx.actors().get_or_create::<Self>(to);
+        Ok(to.slow(1_000).await?)
+    }
+
+    #[action]
+    async fn slow(&mut self, millis: u64) {
+        self.heard.push("begun".into());
+        sleep(Duration::from_millis(millis)).await;
+        self.heard.push("done".into());
+    }
+
+    #[action]
+    async fn hear(&mut self, ctx: &Ctx<Self>, what: String) {
+        ctx.broadcast(Said::Said(what.clone()));
+        self.heard.push(what);
+    }
+
+    #[action]
+    async fn heard(&self) -> Vec<String> {
+        self.heard.clone()
+    }
+
+    /// Tells, then does as it was told itself.
+    #[action]
+    async fn gossip(
+        &mut self,
+        ctx: &Ctx<Self>,
+        to: String,
+        then: String,
+    ) -> Result<(), ActorError> {
+        let to = ctx.actors().get_or_create::<Self>(to);
+        let what = then.clone();
+        ctx.tell(async move { to.hear(what).await })?;
+        self.heard.push("told".into());
+        match &*then {
+            "panic" => panic!("as it was told"),
+            "destroy" => ctx.destroy(),
+            "sleep" => ctx.sleep(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Leaves a call of itself to the background.
+    #[action]
+    async fn later(&mut self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        let own = ctx.actors().get_for_id::<Self>(ctx.id());
+        ctx.wait_until(|_| async move { own.hear("later".into()).await })
+    }
+}
+
+/// `path` is a list of `way:key`.
+async fn follow(
+    actors: &actor_core::gateway::Actors,
+    mut path: Vec<String>,
+) -> Result<u32, ActorError> {
+    if path.is_empty() {
+        return Ok(0);
+    }
+    let first = path.remove(0);
+    let (way, key) = first.split_once(':').unwrap();
+    let next = actors.get_or_create::<Node>(key);
+    let called = match way {
+        "alone" => next.alone(path).await,
+        "beside" => next.beside(path).await,
+        _ => next.free(path).await,
+    };
+    Ok(called? + 1)
+}
+
+async fn nodes() -> (Registry, impl Fn(&str) -> NodeHandle) {
+    let registry = registry(|it| it.actor::<Node>()).await;
+    let nodes = registry.clone();
+    (registry, move |key: &str| nodes.get_or_create::<Node>(key))
+}
+
+fn path(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circle_fails_at_once_with_its_chain() {
+    let (_registry, node) = nodes().await;
+    for (way, chain) in [
+        ("alone:a", vec!["node/a", "node/a"]),
+        ("beside:a", vec!["node/a", "node/a"]),
+        ("alone:b alone:a", vec!["node/a", "node/b", "node/a"]),
+        ("free:b beside:a", vec!["node/a", "node/b", "node/a"]),
+        (
+            "alone:b free:c beside:d alone:b",
+            vec!["node/a", "node/b", "node/c", "node/d", "node/b"],
+        ),
+    ] {
+        let began = Instant::now();
+        let error = told(&node("a").alone(path(way)).await.unwrap_err());
+        assert!(error.is("actor", "call_cycle"), "{way}: {error}");
+        assert_eq!(began.elapsed(), Duration::ZERO, "{way}");
+        let chain = Value::Array(chain.into_iter().map(Value::from).collect());
+        let metadata = error.metadata().unwrap();
+        assert_eq!(metadata.member("chain"), Some(&chain), "{way}");
+        assert_eq!(error.status(), 508);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_nobody_who_waits_for_them_go_through() {
+    let (_registry, node) = nodes().await;
+    for way in [
+        "",
+        "alone:b",
+        "beside:b alone:c free:d",
+        // Handlers without a receiver hold nothing.
+        "free:a",
+        "alone:b free:a free:b",
+    ] {
+        let hops = path(way).len();
+        let done = node("a").alone(path(way)).await;
+        assert_eq!(done.unwrap() as usize, hops, "{way}");
+    }
+    // Nor do their own calls close a circle.
+    assert_eq!(node("a").free(path("alone:b alone:a")).await.unwrap(), 2);
+    // One after the other is no circle.
+    assert_eq!(node("a").alone(path("alone:b")).await.unwrap(), 1);
+    assert_eq!(node("b").alone(path("alone:a")).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_leaves_behind_is_in_no_circle() {
+    let (_registry, node) = nodes().await;
+    node("a").later().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(node("a").heard().await.unwrap(), ["later"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_works_for_longer_than_its_caller_waits() {
+    let (_registry, node) = nodes().await;
+    let began = Instant::now();
+    let error = node("a").hasty("b".into()).await.unwrap_err();
+    assert!(told(&error).is("actor", "action_timed_out"), "{error}");
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+    // The callee is cut short too, and what it changed is undone.
+    assert!(node("b").heard().await.unwrap().is_empty());
+    assert!(began.elapsed() < Duration::from_millis(110));
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_several_hops_the_shortest_time_counts() {
+    let (_registry, node) = nodes().await;
+    let began = Instant::now();
+    let error = node("a").hasty_through("b".into(), "c".into()).await;
+    let error = error.unwrap_err();
+    assert!(told(&error).is("actor", "action_timed_out"), "{error}");
+    assert!(node("c").heard().await.unwrap().is_empty());
+    assert!(began.elapsed() < Duration::from_millis(110));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_could_not_begin_in_time_is_not_run() {
+    let (_registry, node) = nodes().await;
+    let (busy, caller) = (node("b"), node("a"));
+    let mut working = Box::pin(busy.slow(500));
+    assert!(poll!(&mut working).is_pending());
+    sleep(Duration::from_millis(1)).await;
+    let error = caller.hasty("b".into()).await.unwrap_err();
+    assert!(told(&error).is("actor", "action_timed_out"), "{error}");
+    working.await.unwrap();
+    assert_eq!(node("b").heard().await.unwrap(), ["begun", "done"]);
+}
+
+/// P2: what an actor tells others rests on what it has saved.
+#[tokio::test(start_paused = true)]
+async fn p2_it_is_told_once_the_teller_is_durable() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Node>()).await;
+    let (a, b) = (
+        registry.get_or_create::<Node>("a"),
+        registry.get_or_create::<Node>("b"),
+    );
+    a.heard().await.unwrap();
+    b.heard().await.unwrap();
+    faults.hold();
+    let mut telling = Box::pin(a.gossip("b".into(), "news".into()));
+    assert!(poll!(&mut telling).is_pending());
+    sleep(Duration::from_millis(5)).await;
+    assert!(poll!(&mut telling).is_pending());
+    assert!(b.heard().await.unwrap().is_empty());
+    faults.release();
+    telling.await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(b.heard().await.unwrap(), ["news"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_turn_told_is_not_said() {
+    let (_registry, node) = nodes().await;
+    node("a")
+        .gossip("b".into(), "panic".into())
+        .await
+        .unwrap_err();
+    sleep(Duration::from_secs(1)).await;
+    assert!(node("b").heard().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_by_one_who_goes_too() {
+    let (_registry, node) = nodes().await;
+    for then in ["sleep", "destroy"] {
+        let began = Instant::now();
+        node("a").gossip("b".into(), then.into()).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(node("b").heard().await.unwrap().last().unwrap(), then);
+        // And whoever goes is gone without delay.
+        node("a").heard().await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1), "{then}");
+    }
+}
+
+/// Hears another, unless it sleeps.
+#[actor(sleep_after = "1s")]
+#[derive(Default)]
+pub(crate) struct Listener {
+    heard: Vec<String>,
+    lives: u32,
+}
+
+#[actor]
+impl Listener {
+    #[run]
+    async fn run(ctx: &TaskCtx<Self>) -> Result<(), ActorError> {
+        ctx.write(|it| it.lives += 1).await;
+        let node = ctx.actors().get_or_create::<Node>("a");
+        let mut events = node.connect(Value::Undefined).await?;
+        while let Some(Some(event)) = ctx.park(events.next()).await {
+            let Said::Said(what) = &*event;
+            let what = what.clone();
+            ctx.write(move |it| it.heard.push(what)).await;
+        }
+        Ok(())
+    }
+
+    #[action]
+    async fn heard(&self) -> (Vec<String>, u32) {
+        (self.heard.clone(), self.lives)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_hears_another_while_it_is_awake() {
+    let registry = registry(|it| it.actor::<Node>().actor::<Listener>()).await;
+    let node = registry.get_or_create::<Node>("a");
+    let listener = registry.get_or_create::<Listener>("l");
+    listener.heard().await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    node.hear("first".into()).await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(listener.heard().await.unwrap(), (vec!["first".into()], 1));
+    // Waiting for events does not keep it awake.
+    sleep(Duration::from_secs(10)).await;
+    assert!(!listener.actor().await.unwrap().is_awake());
+    node.hear("missed".into()).await.unwrap();
+    listener.heard().await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    node.hear("second".into()).await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    let both = vec!["first".into(), "second".into()];
+    assert_eq!(listener.heard().await.unwrap(), (both, 2));
+}
+
+/// Calls another as it is made and as it wakes.
+#[actor]
+pub(crate) struct Born {
+    of: u32,
+}
+
+#[actor]
+impl Born {
+    #[on_create]
+    async fn create(ctx: &Ctx<Self>) -> Result<Self, ActorError> {
+        let node = ctx.actors().get_or_create::<Node>("a");
+        Ok(Self {
+            of: node.beside(vec![]).await?,
+        })
+    }
+
+    #[on_wake]
+    async fn wake(&mut self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        let own = ctx.actors().get_for_id::<Self>(ctx.id());
+        let error = own.of().await.unwrap_err().to_actor_error();
+        if error.is("actor", "call_cycle") {
+            self.of += 1;
+        }
+        Ok(())
+    }
+
+    #[action]
+    async fn of(&self) -> u32 {
+        self.of
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_hooks_call_others_but_not_themselves() {
+    let registry = registry(|it| it.actor::<Node>().actor::<Born>()).await;
+    let born = registry.get_or_create::<Born>("b");
+    let began = Instant::now();
+    assert_eq!(born.of().await.unwrap(), 1);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
