@@ -99,7 +99,7 @@
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
 //! [hibernation](guide::hibernation), [concurrency](guide::concurrency),
-//! [actors among themselves](guide::peers), [queues](guide::queues),
+//! [actors among themselves](guide::peers), [groups and presence](guide::groups), [queues](guide::queues),
 //! [access](guide::access), [errors](guide::errors), [requests](guide::requests),
 //! [metrics](guide::metrics), [raw WebSockets](guide::websockets), [schedules](guide::schedules),
 //! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
@@ -178,7 +178,7 @@ mod macros {
 pub use actor_macros::{ActionError, Event, Queue, actor};
 
 pub use self::{
-    actor::{Conn, Ctx, Event, Socket, TaskCtx},
+    actor::{Conn, Ctx, Event, Presence, Socket, TaskCtx},
     config::{ActorOptions, AutoReply, Durability, Hibernate, Liveness},
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
@@ -211,6 +211,9 @@ pub mod guide {
 
     #[doc = include_str!("docs/peers.md")]
     pub mod peers {}
+
+    #[doc = include_str!("docs/groups.md")]
+    pub mod groups {}
 
     #[doc = include_str!("docs/queues.md")]
     pub mod queues {}

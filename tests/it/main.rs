@@ -15,6 +15,7 @@ mod changes;
 mod connections;
 mod durability;
 mod faults;
+mod groups;
 mod hardening;
 mod inspector;
 mod keys;

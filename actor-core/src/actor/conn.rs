@@ -47,7 +47,12 @@ pub(crate) struct Inner<A: ActorType> {
     /// Whether `on_websocket` is over, and so `on_close` is to run.
     has_opened: AtomicBool,
     taken: Mutex<Taken>,
+    /// The groups that it is in, which few connections are.
+    tags: Mutex<Option<Box<Tags>>>,
 }
+
+/// The groups that a connection is in.
+pub(crate) type Tags = BTreeSet<Arc<str>>;
 
 /// The messages of a connection that took effect, as far as they may come again. Their numbers are
 /// stored in one commit with what they did (P3).
@@ -75,7 +80,13 @@ impl<A: ActorType> Inner<A> {
             state: Mutex::new(state),
             has_opened: AtomicBool::new(false),
             taken: Mutex::default(),
+            tags: Mutex::default(),
         }
+    }
+
+    /// The groups that it is in. Changed by the table only, which knows who is in each.
+    pub(crate) fn tags(&self) -> MutexGuard<'_, Option<Box<Tags>>> {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn taken(&self) -> MutexGuard<'_, Taken> {

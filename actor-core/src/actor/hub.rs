@@ -16,8 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{
     ActorType,
-    conn::{Conn, Listener, LocalQueue},
-    event::Event,
+    conn::{Conn, LocalQueue},
     reply::About,
     table::Table,
     tally::Background,
@@ -31,7 +30,6 @@ use crate::{
     id::ConnId,
     journal::{Journal, TooMuchPending},
     lifecycle::Blocker,
-    protocol::{self, Encoding},
     queue::{Completions, Desk, Sending},
     schedule,
     storage::{Driver, Op},
@@ -383,57 +381,6 @@ impl<A: ActorType> Hub<A> {
         }
     }
 
-    /// An event to everyone who listens for it.
-    pub(crate) fn broadcast(&self, origin: Origin, event: A::Event) {
-        let name = event.name();
-        let (outboxes, local) = {
-            let table = self.table();
-            let local: Vec<_> = table
-                .all()
-                .filter_map(|it| match &it.listener {
-                    Listener::Local(queue) => Some(Arc::clone(queue)),
-                    Listener::Wire(_)
-                    | Listener::Raw(_)
-                    | Listener::Request(_)
-                    | Listener::Nobody => None,
-                })
-                .collect();
-            (subscribed(&table, name), local)
-        };
-        let wire = if outboxes.is_empty() {
-            Vec::new()
-        } else {
-            match event.args() {
-                Ok(args) => address(outboxes, name, &args),
-                Err(error) => {
-                    tracing::error!(event = name, %error, "an event does not serialize");
-                    Vec::new()
-                }
-            }
-        };
-        if wire.is_empty() && local.is_empty() {
-            return;
-        }
-        let event = (!local.is_empty()).then(|| Arc::new(event));
-        self.emit(origin, Output::Event { wire, local, event });
-    }
-
-    /// An event by name to everyone who subscribed to it.
-    pub(crate) fn broadcast_named(&self, origin: Origin, name: &str, args: &Value) {
-        let outboxes = subscribed(&self.table(), name);
-        if !outboxes.is_empty() {
-            let wire = address(outboxes, name, args);
-            self.emit(
-                origin,
-                Output::Event {
-                    wire,
-                    local: Vec::new(),
-                    event: None,
-                },
-            );
-        }
-    }
-
     /// The actor's schedules. Whoever changes them writes to the journal before letting go.
     pub(crate) fn schedules(&self) -> MutexGuard<'_, Option<Box<schedule::Table>>> {
         self.schedules
@@ -460,33 +407,4 @@ impl<A: ActorType> Hub<A> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn subscribed<A: ActorType>(table: &Table<A>, name: &str) -> Vec<Arc<Outbox>> {
-    table
-        .subscribers(name)
-        .filter_map(|it| match &it.listener {
-            Listener::Wire(outbox) => Some(Arc::clone(outbox)),
-            Listener::Local(_) | Listener::Raw(_) | Listener::Request(_) | Listener::Nobody => None,
-        })
-        .collect()
-}
-
-/// Encodes an event once for each encoding that someone listens in.
-fn address(outboxes: Vec<Arc<Outbox>>, name: &str, args: &Value) -> Vec<(Arc<Outbox>, Bytes)> {
-    let mut encoded: Vec<(Encoding, Bytes)> = Vec::new();
-    let mut addressed = Vec::with_capacity(outboxes.len());
-    for outbox in outboxes {
-        let encoding = outbox.encoding();
-        let bytes = match encoded.iter().find(|(it, _)| *it == encoding) {
-            Some((_, bytes)) => bytes.clone(),
-            None => {
-                let bytes = protocol::encode_event(encoding, name, args);
-                encoded.push((encoding, bytes.clone()));
-                bytes
-            }
-        };
-        addressed.push((outbox, bytes));
-    }
-    addressed
 }

@@ -4,6 +4,7 @@
 //! does (the attribute on the impl block).
 
 mod agenda;
+mod audience;
 mod conn;
 mod ctx;
 mod derived;
@@ -11,6 +12,7 @@ mod desk;
 mod event;
 mod hub;
 mod ledger;
+mod presence;
 mod reply;
 mod socket;
 mod state;
@@ -27,10 +29,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
     agenda::Scheduled,
+    audience::{Audience, MAX_TAG},
     conn::Conn,
     ctx::Ctx,
     derived::Derived,
     event::{Event, NoEvent},
+    presence::{Arrival, Presence},
     reply::{Reply, ReplySlot, WireReply},
     socket::Socket,
     state::{Migrate, decode_state, encode_state, read_state},
@@ -39,7 +43,7 @@ pub use self::{
 };
 pub(crate) use self::{
     agenda::callable,
-    conn::{Inner, Listener, LocalQueue, Taken, Transport},
+    conn::{Inner, Listener, LocalQueue, Tags, Taken, Transport},
     hub::{Doorbell, Hub, News, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Gone, Table, TooManySubscriptions},

@@ -8,6 +8,8 @@ use std::{
 use super::{ActorType, conn::Inner};
 use crate::id::ConnId;
 
+/// Most groups one connection may be in.
+pub(crate) const MAX_TAGS: usize = 100;
 /// Most events one connection may listen to.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1000;
 
@@ -18,6 +20,12 @@ pub(crate) struct Table<A: ActorType> {
     listed: BTreeMap<u64, Listed<A>>,
     /// Event name to those who asked for it.
     subscribers: BTreeMap<Arc<str>, BTreeSet<u64>>,
+    /// Tag to those who have it, while anybody has one.
+    #[expect(
+        clippy::box_collection,
+        reason = "an empty map would take three times the room in every actor"
+    )]
+    tagged: Option<Box<BTreeMap<Arc<str>, BTreeSet<u64>>>>,
     /// Connections whose row on disk is out of date.
     /// Or, where it says no, which have taken messages since.
     dirty: BTreeMap<ConnId, bool>,
@@ -47,6 +55,7 @@ impl<A: ActorType> Default for Table<A> {
             by_id: BTreeMap::new(),
             listed: BTreeMap::new(),
             subscribers: BTreeMap::new(),
+            tagged: None,
             dirty: BTreeMap::new(),
             removed: Vec::new(),
         }
@@ -67,6 +76,10 @@ pub(crate) struct Changes<A: ActorType> {
 /// A connection that wants to hear more events than it may.
 #[derive(Debug)]
 pub(crate) struct TooManySubscriptions;
+
+/// A connection that wants to be in more groups than it may.
+#[derive(Debug)]
+pub(crate) struct TooManyTags;
 
 impl<A: ActorType> Table<A> {
     /// Lists a new connection, which is not open yet.
@@ -110,6 +123,11 @@ impl<A: ActorType> Table<A> {
                 .insert(seat);
         }
         self.by_id.insert(conn.id, seat);
+        if let Some(tags) = conn.tags().as_deref() {
+            for tag in tags {
+                self.seat_tagged(Arc::clone(tag), seat);
+            }
+        }
         let listed = Listed {
             conn,
             hears,
@@ -125,6 +143,9 @@ impl<A: ActorType> Table<A> {
         let Listed { conn, hears, .. } = self.listed.remove(&seat)?;
         for name in &hears {
             self.leave(name, seat);
+        }
+        for tag in conn.tags().iter().flat_map(|it| it.iter()) {
+            self.unseat_tagged(tag, seat);
         }
         self.dirty.remove(&id);
         Some(conn)
@@ -154,6 +175,78 @@ impl<A: ActorType> Table<A> {
             .into_iter()
             .flatten()
             .filter_map(|seat| Some(&self.listed.get(seat)?.conn))
+    }
+
+    /// Whether a connection hears event `name`.
+    pub(super) fn hears(&self, id: ConnId, name: &str) -> bool {
+        let listed = self.by_id.get(&id).and_then(|it| self.listed.get(it));
+        listed.is_some_and(|it| it.hears.contains(name))
+    }
+
+    /// Those in any of these groups, oldest first.
+    pub(super) fn tagged(&self, tags: &[String]) -> Vec<&Arc<Inner<A>>> {
+        let groups = tags
+            .iter()
+            .filter_map(|it| self.tagged.as_ref()?.get(&**it));
+        let seats: BTreeSet<_> = groups.flatten().collect();
+        let listed = seats.into_iter().filter_map(|it| self.listed.get(it));
+        listed.map(|it| &it.conn).collect()
+    }
+
+    /// Puts a connection into a group; whether it was not in it.
+    pub(super) fn tag(&mut self, conn: &Inner<A>, tag: &str) -> Result<bool, TooManyTags> {
+        let tag: Arc<str> = {
+            let mut tags = conn.tags();
+            let tags = tags.get_or_insert_default();
+            if tags.contains(tag) {
+                return Ok(false);
+            }
+            if MAX_TAGS <= tags.len() {
+                return Err(TooManyTags);
+            }
+            let tag = Arc::from(tag);
+            tags.insert(Arc::clone(&tag));
+            tag
+        };
+        if let Some(seat) = self.by_id.get(&conn.id).copied() {
+            self.seat_tagged(tag, seat);
+            self.mark_dirty(conn.id);
+        }
+        Ok(true)
+    }
+
+    /// Takes a connection out of a group; whether it was in it.
+    pub(super) fn untag(&mut self, conn: &Inner<A>, tag: &str) -> bool {
+        {
+            let mut tags = conn.tags();
+            if !tags.as_mut().is_some_and(|it| it.remove(tag)) {
+                return false;
+            }
+            tags.take_if(|it| it.is_empty());
+        }
+        if let Some(seat) = self.by_id.get(&conn.id).copied() {
+            self.unseat_tagged(tag, seat);
+            self.mark_dirty(conn.id);
+        }
+        true
+    }
+
+    fn seat_tagged(&mut self, tag: Arc<str>, seat: u64) {
+        let tagged = self.tagged.get_or_insert_default();
+        tagged.entry(tag).or_default().insert(seat);
+    }
+
+    fn unseat_tagged(&mut self, tag: &str, seat: u64) {
+        let Some(tagged) = &mut self.tagged else {
+            return;
+        };
+        if let Some(seats) = tagged.get_mut(tag) {
+            seats.remove(&seat);
+            if seats.is_empty() {
+                tagged.remove(tag);
+            }
+        }
+        self.tagged.take_if(|it| it.is_empty());
     }
 
     /// Subscribes or unsubscribes; whether that changed anything.

@@ -31,7 +31,7 @@ pub(crate) struct Frame {
     /// When the handler is ended.
     until: Instant,
     /// The handler that waits for this one, while it does.
-    caller: Weak<Frame>,
+    caller: Weak<Self>,
 }
 
 /// What a guard knows of its handler.

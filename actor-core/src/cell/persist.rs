@@ -7,7 +7,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actor::{ActorType, Inner, Listener, StateError, Taken, Transport},
+    actor::{ActorType, Inner, Listener, StateError, Tags, Taken, Transport},
     id::ConnId,
 };
 
@@ -55,6 +55,8 @@ struct RowRef<'a, P, S> {
     local: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<RawRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a Tags>,
 }
 
 /// What is kept of a raw WebSocket.
@@ -80,10 +82,13 @@ struct Row<P, S> {
     hears: Vec<Arc<str>>,
     local: bool,
     raw: Option<RawRow>,
+    tags: Option<Box<Tags>>,
 }
 
-/// Version 2 has raw WebSockets.
-const ROW_VERSION: u32 = 2;
+/// Version 2 has raw WebSockets, version 3 tags. Rows without are written as before, so that an older
+/// program still reads them.
+const ROW_VERSION: u32 = 3;
+const ROW_WITHOUT_TAGS: u32 = 2;
 
 /// The messages that a connection has taken, first version.
 #[derive(Deserialize, Serialize)]
@@ -124,6 +129,7 @@ pub(super) struct StoredConn<A: ActorType> {
     transport: Transport,
     request: Option<Arc<Parts>>,
     has_opened: bool,
+    tags: Option<Box<Tags>>,
     /// The messages that it has taken and that may come again.
     pub(super) taken: Option<BTreeSet<u64>>,
 }
@@ -133,6 +139,7 @@ impl<A: ActorType> StoredConn<A> {
     pub(super) fn restore(self, listener: Listener<A>) -> Arc<Inner<A>> {
         let mut inner = Inner::new(self.id, self.params, self.state, self.transport, listener);
         inner.request = self.request;
+        *inner.tags() = self.tags;
         if self.has_opened {
             inner.set_opened();
         }
@@ -185,13 +192,19 @@ pub(super) fn encode_conn<A: ActorType>(
     let mut out = Vec::new();
     let state = conn.lock_state();
     let local = conn.transport == Transport::Local;
+    let tags = conn.tags();
     let row = RowRef {
-        v: ROW_VERSION,
+        v: if tags.is_some() {
+            ROW_VERSION
+        } else {
+            ROW_WITHOUT_TAGS
+        },
         params: &conn.params,
         state: &*state,
         hears,
         local,
         raw: RawRow::of(conn),
+        tags: tags.as_deref(),
     };
     ciborium::into_writer(&row, &mut out).map_err(|e| StateError::Encode(e.into()))?;
     Ok(out.into())
@@ -216,6 +229,7 @@ pub(super) fn decode_conn<A: ActorType>(
         hears,
         local,
         raw,
+        tags,
     } = row;
     let transport = match &raw {
         Some(raw) => Transport::Raw {
@@ -230,6 +244,7 @@ pub(super) fn decode_conn<A: ActorType>(
         state,
         hears,
         transport,
+        tags,
         taken: None,
         has_opened: raw.as_ref().is_some_and(|it| it.opened),
         request: raw.map(RawRow::request).transpose()?.map(Arc::new),

@@ -20,7 +20,7 @@ use super::{
     mailbox::Msg,
 };
 use crate::{
-    actor::{Actor, Inner, Listener, Origin, Output, Receiver, TaskCtx, aborted},
+    actor::{Actor, Origin, Output, Receiver, TaskCtx, aborted},
     config::Durability,
     connection::CloseFrame,
     error::ActorError,
@@ -480,20 +480,6 @@ impl<A: Actor> Cell<A> {
             metrics::count(&metrics::FAULTS, [&self.slot.info.name, kind]);
         }
         error
-    }
-
-    /// A hook of a connection that goes did not return: the next life finds the row again, and shall
-    /// not run into the same fault.
-    fn spare_next_life(&mut self, conn: &Inner<A>, fault: &Fault) {
-        if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
-            self.slot.sockets().insert(conn.id, Listener::Nobody);
-        }
-    }
-
-    /// The stop hook is over: sockets that do not hibernate go, after all that it sent over them.
-    pub(super) fn stop_hook_done(&mut self, why: Stop) {
-        self.drop_sockets();
-        self.tell(Event::HookDone(why));
     }
 
     /// Asks for a save as soon as the actor's durability wants one.

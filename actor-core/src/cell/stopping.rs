@@ -5,7 +5,7 @@ use std::{future::poll_fn, mem, task::Poll};
 use tokio::sync::oneshot;
 
 use super::{
-    guard::guard_now,
+    guard::{Fault, guard_now},
     job::{Job, Then},
     live::{Broken, Cause, Cell, Held},
     mailbox::Phase,
@@ -13,7 +13,7 @@ use super::{
     startup::refuse,
 };
 use crate::{
-    actor::{Actor, Hook, Listener, Reply},
+    actor::{Actor, Hook, Inner, Listener, Reply},
     connection::CloseFrame,
     error::ActorError,
     lifecycle::{Event, Outcome, Stop, Verdict},
@@ -312,6 +312,20 @@ impl<A: Actor> Cell<A> {
             return true;
         }
         false
+    }
+
+    /// A hook of a connection that goes did not return: the next life finds the row again, and shall
+    /// not run into the same fault.
+    pub(super) fn spare_next_life(&mut self, conn: &Inner<A>, fault: &Fault) {
+        if self.broken.is_some() && !matches!(fault, Fault::Broken(_)) {
+            self.slot.sockets().insert(conn.id, Listener::Nobody);
+        }
+    }
+
+    /// The stop hook is over: sockets that do not hibernate go, after all that it sent over them.
+    pub(super) fn stop_hook_done(&mut self, why: Stop) {
+        self.drop_sockets();
+        self.tell(Event::HookDone(why));
     }
 
     fn fail_held(&mut self, error: &ActorError) {
