@@ -1,14 +1,20 @@
 //! What those are told who ask an actor that is between two lives.
 
+use std::time::Duration;
+
 use actor_core::{
+    CloseFrame,
+    connection::{Delivery, Frame},
     gateway::{ActionRequest, ActionResponse, ActorRef, ConnectRequest, Gateway},
     prelude::*,
     protocol::{
-        Encoding,
+        self, Args, Encoding, ToServer,
         target::{Route, Target},
     },
     testing::TestRegistry,
 };
+use futures_util::future::poll_fn;
+use tokio::{join, time::sleep};
 
 /// Goes to sleep as soon as it wakes, until it has been woken often enough.
 #[actor(durability = "none")]
@@ -40,6 +46,12 @@ impl Restless {
     #[action]
     async fn end(&self, ctx: &Ctx<Self>) {
         ctx.destroy();
+    }
+
+    /// Whoever comes meanwhile waits.
+    #[on_destroy]
+    async fn ending(&self) {
+        sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -108,13 +120,59 @@ async fn r4_who_comes_to_an_actor_as_it_goes_is_told_to_come_again() {
     let has_it = gateway.resolve(&direct).await.unwrap();
     restless.end().await.unwrap();
     let answer = ping(&gateway, &wants_it).await;
-    let expected = Some("guard.actor_stopped_while_waiting");
+    let expected = Some("actor.destroyed_while_waiting_for_ready");
     assert_eq!((answer.status, answer.unavailable), (503, expected));
     // By its id it is gone for good.
     let answer = ping(&gateway, &has_it).await;
     assert_eq!((answer.status, answer.unavailable), (404, None));
     let anew = resolve(&gateway, "getOrCreate").await;
     assert_eq!(ping(&gateway, &anew).await.status, 200);
+}
+
+/// A call, an open and a frame that come while the actor is being destroyed.
+#[tokio::test(start_paused = true)]
+async fn r4_who_waits_for_an_actor_that_is_destroyed_is_not_told_that_there_is_none() {
+    PATIENCE.set(0);
+    let registry = TestRegistry::start(|it| it.actor::<Restless>()).await;
+    let restless = registry.get_or_create::<Restless>("one");
+    restless.ping().await.unwrap();
+    let gateway = registry.gateway();
+    let actor = resolve(&gateway, "get").await;
+    let connect = || {
+        let request = ConnectRequest {
+            encoding: Encoding::Json,
+            params: Value::Undefined,
+            request: None,
+        };
+        gateway.connect(&actor, request)
+    };
+    let socket = connect().await.unwrap();
+    let meanwhile = async {
+        sleep(Duration::from_millis(500)).await;
+        let bytes = protocol::client::encode(
+            Encoding::Json,
+            &ToServer::Action {
+                id: 1,
+                name: "ping".to_owned(),
+                args: Args::from_value(Value::from(Vec::new())),
+            },
+        );
+        // Its socket is closed already, so nobody is told of this one.
+        let text = true;
+        let _ = socket.receive(Frame { bytes, text }).await;
+        join!(ping(&gateway, &actor), connect())
+    };
+    let (ended, (answer, opened)) = join!(restless.end(), meanwhile);
+    ended.unwrap();
+    let expected = Some("actor.destroyed_while_waiting_for_ready");
+    assert_eq!((answer.status, answer.unavailable), (503, expected));
+    let error = opened.unwrap_err();
+    assert!(
+        error.is("actor", "destroyed_while_waiting_for_ready"),
+        "{error}"
+    );
+    let closed = poll_fn(|cx| socket.poll_next(cx)).await;
+    assert_eq!(closed, Some(Delivery::Close(CloseFrame::new(1000, ""))));
 }
 
 #[tokio::test(start_paused = true)]

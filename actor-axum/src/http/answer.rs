@@ -16,7 +16,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use http_body::{Frame, SizeHint};
 
 use crate::{admission::Admitted, router::Ray};
@@ -51,7 +54,16 @@ pub(crate) fn gateway_error(error: &ActorError) -> Response {
     if let Ok(code) = HeaderValue::try_from(code) {
         headers.insert(HeaderName::from_static(headers::ERROR), code);
     }
+    if let Some(seconds) = retry_after(&shown) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response
+}
+
+/// After how many seconds a client that asked too often may ask again.
+fn retry_after(error: &ActorError) -> Option<u64> {
+    let millis = error.metadata()?.member("retryAfterMs")?.as_integer()?;
+    Some(u64::try_from(millis).ok()?.div_ceil(1000))
 }
 
 pub(super) fn text(text: impl Into<Body>) -> Response {

@@ -113,6 +113,9 @@ async fn each_address_has_a_rate_of_its_own_at_each_actor() {
             assert_eq!(answer.status(), 429);
             let told = header(&answer, "x-rivet-error").map(str::to_owned);
             assert_eq!(told, Some(code(&answer)));
+            // Two in a minute, and five: one comes back in half of it at the latest.
+            let wait: u64 = header(&answer, "retry-after").unwrap().parse().unwrap();
+            assert!((1..=30).contains(&wait), "{wait}");
             code(&answer)
         })
     };

@@ -57,7 +57,7 @@ pub(crate) use self::{
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
     request::Asked,
-    slot::{Slot, gone, stopping},
+    slot::{Slot, destroyed_meanwhile, gone, stopping},
     visit::{Stay, Visit, brought},
     wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall, WireSend},
 };

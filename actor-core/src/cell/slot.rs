@@ -272,6 +272,13 @@ pub(super) fn woken_in_vain() -> ActorError {
     ActorError::new("guard", "actor_wake_retries_exceeded", text)
 }
 
+/// The actor was destroyed while something waited for it, which it never took. Another than
+/// [`gone`], because whoever looks by key finds a new one (R4).
+pub(crate) fn destroyed_meanwhile() -> ActorError {
+    let text = "the actor was destroyed before it took this; by its key there may be a new one";
+    ActorError::new("actor", "destroyed_while_waiting_for_ready", text)
+}
+
 /// The actor was destroyed.
 pub(crate) fn gone() -> ActorError {
     ActorError::new(

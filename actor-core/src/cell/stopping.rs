@@ -196,7 +196,7 @@ impl<A: Actor> Cell<A> {
             self.release_held();
         }
         let error = match why {
-            Stop::Destroy => slot::gone(),
+            Stop::Destroy => slot::destroyed_meanwhile(),
             Stop::Sleep if in_vain => slot::woken_in_vain(),
             Stop::Sleep if hopeless => {
                 ActorError::new("actor", "storage_failed", "two saves in a row failed")

@@ -51,7 +51,7 @@ pub fn status(group: &str, code: &str) -> u16 {
 pub(crate) enum Unavailable {
     Stopping,
     WokenInVain,
-    StoppedMeanwhile,
+    Destroyed,
 }
 
 impl Unavailable {
@@ -60,7 +60,7 @@ impl Unavailable {
         match self {
             Self::Stopping => "actor.stopping",
             Self::WokenInVain => "guard.actor_wake_retries_exceeded",
-            Self::StoppedMeanwhile => "guard.actor_stopped_while_waiting",
+            Self::Destroyed => "actor.destroyed_while_waiting_for_ready",
         }
     }
 }
@@ -70,7 +70,7 @@ pub(crate) fn unavailable(group: &str, code: &str) -> Option<Unavailable> {
     match (group, code) {
         ("actor", "stopping") => Some(Unavailable::Stopping),
         ("guard", "actor_wake_retries_exceeded") => Some(Unavailable::WokenInVain),
-        ("guard", "actor_stopped_while_waiting") => Some(Unavailable::StoppedMeanwhile),
+        ("actor", "destroyed_while_waiting_for_ready") => Some(Unavailable::Destroyed),
         _ => None,
     }
 }

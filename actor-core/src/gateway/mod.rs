@@ -79,8 +79,7 @@ impl ActorRef {
     /// to who would have had it made: there will be another (R4).
     fn refusal(&self, error: ActorError) -> ActorError {
         if self.creates && error.is("actor", "not_found") {
-            let text = "the actor was destroyed while this was on its way; asked again, there is a new one";
-            return ActorError::new("guard", "actor_stopped_while_waiting", text);
+            return cell::destroyed_meanwhile();
         }
         error
     }
