@@ -1,9 +1,9 @@
-//! `/actors`: finds actors, creates them, puts them to sleep.
+//! `/actors`: finds actors, creates them, puts them to sleep, destroys them.
 
 use std::sync::Arc;
 
 use actor_core::{
-    ActorError, ActorKey,
+    ActorError, ActorKey, ActorStatus, CrashPolicy,
     gateway::{ActorRef, Gateway},
     protocol::headers,
 };
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    http::{check_datacenter, gateway_error, read_body},
+    http::{bearer, check_datacenter, gateway_error, read_body},
     router::{Door, no_route},
 };
 
@@ -41,15 +41,23 @@ pub(crate) async fn collection(door: Arc<Door>, request: Request) -> Response {
 /// `/actors/{id}`.
 pub(crate) async fn one(door: Arc<Door>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let answer = if parts.method == Method::GET {
-        find(&door.gateway, &parts).await
-    } else {
-        Err(no_method(&parts))
+    let answer = match parts.method {
+        Method::GET => show(&door.gateway, &parts).await,
+        Method::DELETE => destroy(&door.gateway, &parts).await,
+        _ => Err(no_method(&parts)),
     };
-    match answer {
-        Ok(actor) => Json(json!({ "actor": Shown::of(&actor) })).into_response(),
-        Err(error) => gateway_error(&error),
-    }
+    answer.unwrap_or_else(|error| gateway_error(&error))
+}
+
+async fn show(gateway: &Gateway, parts: &Parts) -> Result<Response, ActorError> {
+    let actor = find(gateway, parts).await?;
+    Ok(Json(json!({ "actor": Shown::of(&actor) })).into_response())
+}
+
+async fn destroy(gateway: &Gateway, parts: &Parts) -> Result<Response, ActorError> {
+    let actor = find(gateway, parts).await?;
+    gateway.destroy(&actor, bearer(&parts.headers)).await?;
+    Ok(Json(json!({})).into_response())
 }
 
 /// `/actors/{id}/sleep`.
@@ -118,7 +126,7 @@ async fn create(gateway: &Gateway, parts: &Parts, body: Body) -> Result<Response
 }
 
 /// What a client sends to create an actor. Pool and crash policy are understood and mean nothing:
-/// there is one process, and an actor that crashes comes back.
+/// there is one process, and what follows a crash is the actor's own option.
 #[derive(Debug, Deserialize)]
 struct Creation {
     name: String,
@@ -179,6 +187,10 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     fn of(actor: &'a ActorRef) -> Self {
         let address = actor.address();
+        let reschedule_ts = match actor.status() {
+            ActorStatus::CrashLoopBackoff { until, .. } => Some(until.as_millis()),
+            _ => None,
+        };
         Self {
             actor_id: actor.id().to_string(),
             name: &address.name,
@@ -186,14 +198,18 @@ impl<'a> Shown<'a> {
             namespace_id: &address.namespace,
             datacenter: "default",
             runner_name_selector: "default",
-            crash_policy: "sleep",
-            // Times are not kept; clients take null for unknown.
+            crash_policy: match actor.options().crash {
+                CrashPolicy::Restart => "restart",
+                CrashPolicy::Destroy => "destroy",
+                _ => "sleep",
+            },
+            // Other times are not kept; clients take null for unknown.
             create_ts: None,
             start_ts: None,
             pending_allocation_ts: None,
             connectable_ts: None,
             sleep_ts: None,
-            reschedule_ts: None,
+            reschedule_ts,
             destroy_ts: None,
         }
     }

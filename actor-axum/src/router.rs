@@ -62,7 +62,7 @@ where
 /// | path | what it is |
 /// |---|---|
 /// | `/gateway/{*rest}` | actions, connections and all else that an actor answers |
-/// | `/actors`, `/actors/{id}`, `/actors/{id}/sleep` | finds, creates and puts to sleep |
+/// | `/actors`, `/actors/{id}`, `/actors/{id}/sleep` | finds, creates, puts to sleep; destroys for who knows the [token](actor_core::registry::RegistryBuilder::destroy_token) |
 /// | `/metadata` | what clients ask first |
 /// | `/health` | says that the process serves |
 ///

@@ -19,6 +19,24 @@ pub enum Durability {
     None,
 }
 
+/// What becomes of an actor whose life ended by a fault: one that did not start, because a hook of the
+/// start failed or storage did, or one that broke, because a `&mut self` handler panicked or took too
+/// long, or a commit failed. What was committed is never touched by the first two.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CrashPolicy {
+    /// It sleeps until somebody wants something of it.
+    #[default]
+    Sleep,
+    /// It starts again by itself: at once after the first fault, then after a wait that doubles with
+    /// each fault in a row from half a second to a minute. Meanwhile calls are refused with
+    /// `actor.restarting`, which clients retry. A life that served for a minute ends the row.
+    Restart,
+    /// It is destroyed without a hook, if the fault is of its own code. Storage that fails, and a
+    /// stored form that cannot be read, destroy nobody.
+    Destroy,
+}
+
 /// Options of an actor type. `#[actor(..)]` sets each by its name; durations are written `"30s"`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -35,6 +53,8 @@ pub struct ActorOptions {
     pub sleep_grace: Duration,
     /// Longest time state stays unsaved under [`Durability::Relaxed`]. Default: 1 s.
     pub save_interval: Duration,
+    /// What follows when a life ends by a fault. Default: [`CrashPolicy::Sleep`].
+    pub crash: CrashPolicy,
     /// How long an action may run, the wait for other turns not counted. Default: 60 s.
     pub action_timeout: Duration,
     /// How long `on_create` may run. Default: 5 s.
@@ -51,6 +71,8 @@ pub struct ActorOptions {
     pub on_disconnect_timeout: Duration,
     /// How long `on_state_change` may run, with which all other turns wait. Default: 5 s.
     pub on_state_change_timeout: Duration,
+    /// How long `on_error` may run. Default: 5 s.
+    pub on_error_timeout: Duration,
     /// Calls and frames that may wait for the actor. One more is refused with `actor.overloaded`.
     /// Default: 1,024.
     pub mailbox: usize,
@@ -188,6 +210,7 @@ impl Default for ActorOptions {
             sleep_after: Some(Duration::from_secs(30)),
             sleep_grace: Duration::from_secs(15),
             save_interval: Duration::from_secs(1),
+            crash: CrashPolicy::default(),
             action_timeout: Duration::from_secs(60),
             on_create_timeout: Duration::from_secs(5),
             on_wake_timeout: Duration::from_secs(5),
@@ -195,6 +218,7 @@ impl Default for ActorOptions {
             on_connect_timeout: Duration::from_secs(5),
             on_disconnect_timeout: Duration::from_secs(5),
             on_state_change_timeout: Duration::from_secs(5),
+            on_error_timeout: Duration::from_secs(5),
             on_migrate_timeout: Duration::from_secs(30),
             mailbox: 1024,
             outbox: 4 * 1024 * 1024,

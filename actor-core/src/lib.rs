@@ -178,14 +178,14 @@ mod macros {
 pub use actor_macros::{ActionError, Event, Queue, actor};
 
 pub use self::{
-    actor::{Conn, Ctx, Event, Presence, Socket, TaskCtx},
-    config::{ActorOptions, AutoReply, Durability, Hibernate, Liveness},
+    actor::{Conn, Ctx, Event, Failure, FailureKind, Presence, Socket, TaskCtx},
+    config::{ActorOptions, AutoReply, CrashPolicy, Durability, Hibernate, Liveness},
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Connection, WebSocket},
     id::{ActorId, ConnId, Generation, MessageIndex, ParseIdError, ScheduleId},
     key::{ActorKey, Address, KeyError},
-    lifecycle::{Blocker, BlockerKind},
+    lifecycle::{ActorStatus, Blocker, BlockerKind},
     queue::Queue,
     registry::Registry,
     value::Value,

@@ -12,7 +12,7 @@ use syn::{
 
 use crate::{
     errors::Errors,
-    model::{Durability, Wait},
+    model::{Crash, Durability, Wait},
     names::{self, Case},
 };
 
@@ -244,6 +244,15 @@ impl Options {
             ("acked", Durability::Acked),
             ("relaxed", Durability::Relaxed),
             ("none", Durability::None),
+        ];
+        self.value(errors, key, |it| one_of(key, it, &KNOWN))
+    }
+
+    pub(crate) fn crash(&self, errors: &mut Errors, key: &str) -> Option<Crash> {
+        const KNOWN: [(&str, Crash); 3] = [
+            ("sleep", Crash::Sleep),
+            ("restart", Crash::Restart),
+            ("destroy", Crash::Destroy),
         ];
         self.value(errors, key, |it| one_of(key, it, &KNOWN))
     }

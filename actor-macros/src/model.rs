@@ -41,6 +41,7 @@ pub(crate) struct Setting {
 
 pub(crate) enum SettingValue {
     Durability(Durability),
+    Crash(Crash),
     Wait(Wait),
     Millis(u64),
     Count(LitInt),
@@ -56,6 +57,14 @@ pub(crate) enum Durability {
     Acked,
     Relaxed,
     None,
+}
+
+/// What follows a life that ended by a fault.
+#[derive(Clone, Copy)]
+pub(crate) enum Crash {
+    Sleep,
+    Restart,
+    Destroy,
 }
 
 #[derive(Clone, Copy)]
@@ -161,6 +170,7 @@ pub(crate) enum HookKind {
     Disconnect,
     CanSubscribe,
     CanPublish,
+    Error,
     Request,
     WebSocket,
     Message,
@@ -193,13 +203,14 @@ pub(crate) enum Given {
     Input,
     Params,
     Name,
+    Failure,
     Message,
     CloseFrame,
     Request,
 }
 
 impl HookKind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Migrate,
         Self::Create,
         Self::Wake,
@@ -212,6 +223,7 @@ impl HookKind {
         Self::Disconnect,
         Self::CanSubscribe,
         Self::CanPublish,
+        Self::Error,
         Self::Request,
         Self::WebSocket,
         Self::Message,
@@ -233,6 +245,7 @@ impl HookKind {
             Self::Disconnect => "on_disconnect",
             Self::CanSubscribe => "can_subscribe",
             Self::CanPublish => "can_publish",
+            Self::Error => "on_error",
             Self::Request => "on_request",
             Self::WebSocket => "on_websocket",
             Self::Message => "on_message",
@@ -255,6 +268,7 @@ impl HookKind {
             | Self::BeforeConnect
             | Self::CanSubscribe
             | Self::CanPublish
+            | Self::Error
             | Self::Request => None,
         }
     }
@@ -271,6 +285,7 @@ impl HookKind {
             Self::Create => Some(Given::Input),
             Self::BeforeConnect => Some(Given::Params),
             Self::CanSubscribe | Self::CanPublish => Some(Given::Name),
+            Self::Error => Some(Given::Failure),
             Self::Message => Some(Given::Message),
             Self::Close => Some(Given::CloseFrame),
             Self::Request => Some(Given::Request),

@@ -11,10 +11,10 @@ use actor_core::{
 };
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{Method, header::AUTHORIZATION, request::Parts};
+use http::{Method, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::{answer, body, no_endpoint};
+use super::{answer, bearer, body, no_endpoint};
 use crate::inspection::{self, MAX_ROWS, MAX_STATE};
 
 /// Answers a request for what is at `path` below `/inspector`.
@@ -45,7 +45,7 @@ async fn try_inspect(
     parts: Parts,
     body: Body,
 ) -> Result<Response, ActorError> {
-    let inspector = gateway.registry().inspector(token(&parts))?;
+    let inspector = gateway.registry().inspector(bearer(&parts.headers))?;
     if let Some(name) = path.strip_prefix("action/") {
         only(&parts, &Method::POST)?;
         return action(gateway, actor, name, parts, body).await;
@@ -201,16 +201,6 @@ fn message(it: &Queued, id: Value) -> Value {
 
 fn count(n: usize) -> Value {
     Value::from(n as u64)
-}
-
-/// The token, empty when there is none.
-fn token(parts: &Parts) -> &str {
-    let value = parts.headers.get(AUTHORIZATION);
-    let value = value.and_then(|it| it.to_str().ok()).unwrap_or_default();
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => "",
-    }
 }
 
 /// Calls an action as any client does.

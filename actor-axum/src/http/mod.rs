@@ -17,7 +17,7 @@ use actor_core::{
     },
 };
 use axum::{body::Body, response::Response};
-use http::{Method, request::Parts};
+use http::{HeaderMap, Method, header::AUTHORIZATION, request::Parts};
 
 pub(crate) use self::{answer::gateway_error, body::read as read_body};
 use crate::{
@@ -141,4 +141,14 @@ pub(crate) fn no_endpoint(path: &str) -> ActorError {
         format!("the actor has nothing at {path}"),
     )
     .with_metadata(metadata)
+}
+
+/// The token of the `authorization` header, empty when there is none.
+pub(crate) fn bearer(headers: &HeaderMap) -> &str {
+    let value = headers.get(AUTHORIZATION);
+    let value = value.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => "",
+    }
 }

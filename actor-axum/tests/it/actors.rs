@@ -1,8 +1,9 @@
 //! The manager's API.
 
+use actor_core::Registry;
 use serde_json::json;
 
-use crate::support::{Server, code, header, json as body};
+use crate::support::{Counter, Server, code, header, json as body};
 
 const ROOM: &str =
     r#"{"name":"counter","key":"a/b","runner_name_selector":"default","crash_policy":"sleep"}"#;
@@ -137,6 +138,48 @@ async fn lookups_that_are_none_are_refused() {
         let found = (answer.status().as_u16(), code(&answer));
         assert_eq!(found, (status, expected.into()), "{method} {target}");
     }
+}
+
+#[tokio::test]
+async fn who_knows_the_token_destroys_actors() {
+    let builder = Registry::builder().actor::<Counter>();
+    let registry = builder.destroy_token("secret").build().await.unwrap();
+    let server = Server::of(actor_axum::router(registry)).await;
+    let made = body(&server.request("PUT", "/actors").body(ROOM).send().await);
+    let path = format!("/actors/{}", made["actor"]["actor_id"].as_str().unwrap());
+    let delete = |token: &'static str| {
+        let call = server.request("DELETE", &path);
+        call.header("authorization", token).send()
+    };
+    for token in ["", "Bearer", "Bearer secre", "Bearer secret2", "secret"] {
+        let answer = delete(token).await;
+        let found = (answer.status().as_u16(), code(&answer));
+        assert_eq!(found, (403, "auth.forbidden".into()), "{token}");
+    }
+    assert_eq!(server.get(&path).await.status(), 200);
+    let answer = delete("Bearer secret").await;
+    assert_eq!((answer.status().as_u16(), body(&answer)), (200, json!({})));
+    let answer = delete("Bearer secret").await;
+    assert_eq!(
+        (answer.status().as_u16(), &*code(&answer)),
+        (404, "actor.not_found")
+    );
+    let again = body(&server.request("PUT", "/actors").body(ROOM).send().await);
+    assert_eq!(again["created"], json!(true));
+    assert_ne!(again["actor"]["actor_id"], made["actor"]["actor_id"]);
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_destroys() {
+    let (server, _registry) = Server::plain().await;
+    let made = body(&server.request("PUT", "/actors").body(ROOM).send().await);
+    let path = format!("/actors/{}", made["actor"]["actor_id"].as_str().unwrap());
+    for token in ["", "Bearer ", "Bearer dev"] {
+        let call = server.request("DELETE", &path);
+        let answer = call.header("authorization", token).send().await;
+        assert_eq!(answer.status(), 403, "{token}");
+    }
+    assert_eq!(server.get(&path).await.status(), 200);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::args;
 use crate::{
-    actor::Reply,
+    actor::{Actor, Ctx, Reply},
     error::{ActorError, IntoActorError},
     request::{IntoResponse, Request, Response},
 };
@@ -93,11 +93,16 @@ impl<T> OtherAnswer<T> for Answered<T> {
     }
 }
 
-/// Answers a raw request.
-pub fn reply_request(
+/// Answers a raw request by handler number `at`.
+pub fn reply_request<A: Actor>(
+    ctx: &Ctx<A>,
+    at: usize,
     reply: &mut Reply<Box<Response>, ActorError>,
     answer: Result<Response, ActorError>,
 ) {
+    if let Err(error) = &answer {
+        ctx.failed(at, || error.clone());
+    }
     reply.fill_hook(answer.map(Box::new));
 }
 

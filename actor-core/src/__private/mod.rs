@@ -43,11 +43,11 @@ pub use serde::{self, Deserialize, Serialize, de::DeserializeOwned};
 pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
-        Access, Actor, ActorType, Conn, Ctx, Event, Handler, Hook, NoEvent, Receiver, RenameAll,
-        Reply, ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply, decode_state,
-        encode_state, read_state,
+        Access, Actor, ActorType, Conn, Ctx, Event, Failure, Handler, Hook, NoEvent, Receiver,
+        RenameAll, Reply, ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply,
+        decode_state, encode_state, read_state,
     },
-    config::{ActorOptions, AutoReply, Durability, Hibernate},
+    config::{ActorOptions, AutoReply, CrashPolicy, Durability, Hibernate},
     connection::{CloseFrame, Message},
     error::{ActorError, CallError, IntoActorError},
     gateway::{ActorHandle, Handled},
@@ -143,8 +143,16 @@ pub fn reply<T: Wire>(reply: &mut Reply<T, Infallible>, value: T) {
     reply.fill(Ok(value));
 }
 
-/// Answers an action that may fail.
-pub fn reply_result<T: Wire, E: IntoActorError>(reply: &mut Reply<T, E>, value: Result<T, E>) {
+/// Answers an action that may fail, which is handler number `at`.
+pub fn reply_result<A: Actor, T: Wire, E: IntoActorError>(
+    ctx: &Ctx<A>,
+    at: usize,
+    reply: &mut Reply<T, E>,
+    value: Result<T, E>,
+) {
+    if let Err(error) = &value {
+        ctx.failed(at, || error.to_actor_error());
+    }
     reply.fill(value);
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::{
     ActorType,
     conn::{Conn, LocalQueue},
+    failure::Failure,
     reply::About,
     table::Table,
     tally::Background,
@@ -154,6 +155,8 @@ pub(crate) enum Output<A: ActorType> {
     SaveWithin(Duration),
     /// A message from outside is to go into its queue, which is read by now.
     Send(Box<Sending>),
+    /// A handler that goes on beside the cell, or inside a reply, failed with this.
+    Failed(Failure),
     /// A message of a queue was completed.
     Completed(u64, Value),
     Sleep,

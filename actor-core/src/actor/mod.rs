@@ -10,6 +10,7 @@ mod ctx;
 mod derived;
 mod desk;
 mod event;
+mod failure;
 mod hub;
 mod ledger;
 mod presence;
@@ -34,6 +35,7 @@ pub use self::{
     ctx::Ctx,
     derived::Derived,
     event::{Event, NoEvent},
+    failure::{Failure, FailureKind},
     presence::{Arrival, Presence},
     reply::{Reply, ReplySlot, WireReply},
     socket::Socket,
@@ -44,6 +46,7 @@ pub use self::{
 pub(crate) use self::{
     agenda::callable,
     conn::{Inner, Listener, LocalQueue, Tags, Taken, Transport},
+    failure::ON_ERROR,
     hub::{Doorbell, Hub, News, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Gone, Table, TooManySubscriptions},
@@ -327,6 +330,8 @@ pub enum Hook<A: ActorType> {
     CanSubscribe(String, Reply<bool, ActorError>),
     /// Before a client's message gets into a queue: whether it may.
     CanPublish(String, Reply<bool, ActorError>),
+    /// After a handler failed.
+    Error(Failure, Reply<(), ActorError>),
     /// A raw HTTP request.
     Request(Box<Request>, Reply<Box<Response>, ActorError>),
     /// Once a raw WebSocket is open.

@@ -98,6 +98,13 @@ impl<A: Actor> Cell<A> {
 
     /// What came of asking whether a client may do what it wants.
     pub(super) fn decide(&mut self, wish: Wish<A>, may: Result<bool, ActorError>) {
+        if let Err(error) = &may {
+            let hook = match wish {
+                Wish::Hear(..) => "can_subscribe",
+                Wish::Send(..) => "can_publish",
+            };
+            self.hook_failed(hook, error);
+        }
         match wish {
             Wish::Hear(conn, event) => self.may_hear(conn, &event, may),
             Wish::Send(sending, conn) => self.may_send(*sending, &conn, may),

@@ -8,12 +8,15 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
+    failure::hears_of_failures,
     guard::guard_work,
     job::{Job, Then, read_answer},
     live::Cell,
 };
 use crate::{
-    actor::{Actor, Ctx, Handler, Hook, Origin, Reply, Spawn, TaskCtx},
+    actor::{
+        Actor, Ctx, Failure, FailureKind, Handler, Hook, Origin, Output, Reply, Spawn, TaskCtx,
+    },
     error::ActorError,
     key::Address,
     lifecycle::{Event, WorkKind},
@@ -47,7 +50,7 @@ impl<A: Actor> Cell<A> {
     /// Runs work beside everything else, to its end or that of this life.
     pub(super) fn spawn_background(&mut self, spawn: Spawn) {
         let Spawn { name, guard, work } = spawn;
-        let about = Arc::clone(&self.slot.about);
+        let (about, hub) = (Arc::clone(&self.slot.about), Arc::clone(&self.hub));
         if !self.machine.takes_work() {
             let actor = &about.address;
             tracing::warn!(%actor, "`{name}` comes too late: the actor's life is over");
@@ -55,10 +58,21 @@ impl<A: Actor> Cell<A> {
         }
         self.beside = true;
         self.background.get_or_insert_default().spawn(async move {
-            let done = guard_work(work).await;
-            let done = done.unwrap_or_else(|fault| Err(fault.of_hook(name)));
+            let (kind, done) = match guard_work(work).await {
+                Ok(done) => (FailureKind::Error, done),
+                Err(fault) => (FailureKind::Panic, Err(fault.of_hook(name))),
+            };
             if let Err(error) = done {
                 report(name, &about.address, &error);
+                if hears_of_failures::<A>() {
+                    let handler = name;
+                    let failure = Failure {
+                        handler,
+                        kind,
+                        error,
+                    };
+                    hub.emit(Origin::Beside, Output::Failed(failure));
+                }
             }
             drop(guard);
         });
@@ -126,7 +140,7 @@ impl<A: Actor> Cell<A> {
 }
 
 /// Whether there is a hook of this name, asked by the compiler: who has none pays nothing.
-const fn has_hook(handlers: &[Handler], actions: usize, name: &str) -> bool {
+pub(super) const fn has_hook(handlers: &[Handler], actions: usize, name: &str) -> bool {
     let mut at = actions;
     while at < handlers.len() {
         if is_same(handlers[at].name.as_bytes(), name.as_bytes()) {

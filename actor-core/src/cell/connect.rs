@@ -56,7 +56,10 @@ impl<A: Actor> Cell<A> {
     ) {
         match answer {
             Ok(state) => self.list(opening, state),
-            Err(error) => self.refuse_opening(*opening, &error),
+            Err(error) => {
+                self.hook_failed("on_before_connect", &error);
+                self.refuse_opening(*opening, &error);
+            }
         }
     }
 
@@ -70,6 +73,7 @@ impl<A: Actor> Cell<A> {
         match answer {
             Ok(()) => self.opened(opening, conn),
             Err(error) => {
+                self.hook_failed("on_connect", &error);
                 self.unlist(conn.id);
                 self.refuse_opening(opening, &error);
             }

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::frame::{Keeper, Who};
-use crate::error::ActorError;
+use crate::{actor::FailureKind, error::ActorError};
 
 /// Why a handler did not return.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ impl Fault {
         Self::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
     }
 
-    /// As metrics call it; none for what befell the life and not the handler.
-    pub(super) fn kind(&self) -> Option<&'static str> {
+    /// How the handler failed; none for what befell its life.
+    pub(super) fn kind(&self) -> Option<FailureKind> {
         match self {
-            Self::Panicked(_) => Some("panicked"),
-            Self::TimedOut(_) => Some("timed_out"),
+            Self::Panicked(_) => Some(FailureKind::Panic),
+            Self::TimedOut(_) => Some(FailureKind::Timeout),
             Self::Broken(_) => None,
         }
     }

@@ -54,6 +54,8 @@ pub(super) enum Then<A: Actor> {
     StopHook(Stop, Answer<()>),
     /// Nothing.
     StateChange(Answer<()>),
+    /// Nothing.
+    Failure(Answer<()>),
     /// A client may do what it wants, or may not.
     Decide(Wish<A>, Answer<bool>),
 }
@@ -176,6 +178,7 @@ impl<A: Actor> Job<A> {
             | Then::SocketClosed(..)
             | Then::StopHook(..)
             | Then::StateChange(_)
+            | Then::Failure(_)
             | Then::Decide(Wish::Hear(..), _) => {}
         }
     }

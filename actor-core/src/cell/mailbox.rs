@@ -68,6 +68,8 @@ pub(crate) enum Refused<A: Actor> {
     Full(Msg<A>),
     /// The actor is gone for good, or nothing may wake it any more.
     Gone(Msg<A>),
+    /// The actor crashed, and is not up again yet.
+    Down(Msg<A>),
 }
 
 /// Whether a cell runs behind the mailbox.
@@ -77,6 +79,8 @@ pub(super) enum Phase {
     Asleep,
     /// One does.
     Awake,
+    /// None: one starts by itself after a crash.
+    Down,
     /// None, and none will.
     Gone,
 }
@@ -163,7 +167,14 @@ impl<A: Actor> Mailbox<A> {
         if self.phase == Phase::Gone {
             return Err(Refused::Gone(msg));
         }
-        let bounded = !matches!(msg, Msg::Close(..) | Msg::Subscribe(..));
+        let bounded = match &msg {
+            Msg::Close(..) | Msg::Subscribe(..) => false,
+            Msg::Visit(visit) => !visit.ends(),
+            _ => true,
+        };
+        if bounded && self.phase == Phase::Down {
+            return Err(Refused::Down(msg));
+        }
         if bounded && !self.has_room() {
             return Err(Refused::Full(msg));
         }
@@ -203,7 +214,7 @@ impl<A: Actor> Mailbox<A> {
 
     /// Asks the cell to stop; wakes nobody who sleeps.
     pub(super) fn ask(&mut self, stop: Stop) {
-        if self.phase == Phase::Awake {
+        if matches!(self.phase, Phase::Awake | Phase::Down) {
             self.stop = Some(stop);
             self.unpark();
         }
@@ -220,7 +231,7 @@ impl<A: Actor> Mailbox<A> {
                 self.ring();
                 Pushed::Taken
             }
-            Phase::Gone => Pushed::Taken,
+            Phase::Down | Phase::Gone => Pushed::Taken,
         }
     }
 
@@ -300,6 +311,17 @@ impl<A: Actor> Mailbox<A> {
         self.beside.as_mut()?.turns.pop_front()
     }
 
+    /// Whether somebody wants the actor to be gone for good.
+    pub(super) fn is_doomed(&self) -> bool {
+        self.stop == Some(Stop::Destroy)
+    }
+
+    /// Ready when the actor is asked to stop; registers for that.
+    pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.register(cx);
+        self.take_stop().map_or(Poll::Pending, Poll::Ready)
+    }
+
     pub(super) fn take_stop(&mut self) -> Option<Stop> {
         self.stop.take()
     }
@@ -337,6 +359,18 @@ impl<A: Actor> Mailbox<A> {
         batch.extend(kept);
         self.put_back(batch);
         awaited
+    }
+
+    /// The actor is down after a fault, for good or until it starts again by itself. Gives what is to be
+    /// refused for that; a destroy that somebody wants is among it.
+    pub(super) fn go_down(&mut self, phase: Phase) -> Vec<Msg<A>> {
+        self.phase = phase;
+        if self.is_doomed() {
+            self.stop = None;
+        }
+        let refused = self.drain_awaited();
+        self.shrink();
+        refused
     }
 
     /// Whether calls of free handlers wait.

@@ -9,6 +9,7 @@
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
+//! - [`mod@failure`]: what failed, and who is told. [`crash`]: what follows a life that broke.
 //! - [`frame`]: who waits for whom, when actors call each other.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`send`]: messages of others on their way into the actor's queues.
@@ -24,6 +25,8 @@ mod alarms;
 mod background;
 mod commit;
 mod connect;
+mod crash;
+mod failure;
 mod frame;
 mod gate;
 mod guard;

@@ -76,6 +76,7 @@ impl<A: Actor> Cell<A> {
             }
             Err(error) => {
                 tracing::warn!(actor = %self.slot.about.address, %error, "on_websocket failed");
+                self.hook_failed("on_websocket", &error);
                 self.disconnect(conn.id, None);
                 self.refuse_opening(opening, &error);
             }

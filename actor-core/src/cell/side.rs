@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     frame::Who,
     guard::{Fault, Guard},
-    job::{Answer, Job, Wish, read_answer, waits},
+    job::{Job, Wish, read_answer, waits},
     live::{Broken, Cell, Held},
     mailbox::Msg,
 };
@@ -230,6 +230,7 @@ impl<A: Actor> Cell<A> {
                 Output::Tell(it) if self.machine.is_destroying() => self.spawn_background(it),
                 Output::Tell(it) => self.hold(tag, Held::Tell(it)),
                 Output::Send(it) => self.take_in(*it),
+                Output::Failed(it) => self.report(it),
                 Output::Completed(id, response) => self.hold(tag, Held::Completed(id, response)),
                 Output::Sleep => self.ask(Stop::Sleep),
                 Output::Destroy => self.ask(Stop::Destroy),
@@ -377,19 +378,14 @@ impl<A: Actor> Cell<A> {
                 self.hook_over(job.call, answer);
                 self.told_of_change();
             }
+            Then::Failure(answer) => {
+                self.hook_over(job.call, answer);
+                self.told_of_failure();
+            }
             Then::Decide(wish, mut answer) => {
                 A::reply(&mut job.call).release();
                 self.decide(wish, read_answer(&mut answer));
             }
-        }
-    }
-
-    /// A hook is over that nobody waits for: what it failed with is logged.
-    fn hook_over(&self, mut call: A::Call, mut answer: Answer<()>) {
-        let hook = A::HANDLERS[A::handler(&call)].name;
-        A::reply(&mut call).release();
-        if let Err(error) = read_answer(&mut answer) {
-            tracing::warn!(actor = %self.slot.about.address, hook, %error, "a hook failed");
         }
     }
 
@@ -399,7 +395,8 @@ impl<A: Actor> Cell<A> {
         let error = self.note_fault(&job, fault);
         let ended = match &job.then {
             Then::Reply | Then::Peer(_) | Then::Message(_) => None,
-            Then::HttpDone(conn) => {
+            // Whoever sent a message is told by `refuse`.
+            Then::HttpDone(conn) | Then::Decide(Wish::Send(_, conn), _) => {
                 let conn = Arc::clone(conn);
                 self.http_done(&conn);
                 None
@@ -440,14 +437,12 @@ impl<A: Actor> Cell<A> {
                 self.told_of_change();
                 None
             }
-            Then::Decide(Wish::Hear(conn, event), _) => {
-                self.may_hear(*conn, event, Err(error.clone()));
+            Then::Failure(_) => {
+                self.told_of_failure();
                 None
             }
-            Then::Decide(Wish::Send(_, conn), _) => {
-                // Its sender is told by `refuse`.
-                let conn = Arc::clone(conn);
-                self.http_done(&conn);
+            Then::Decide(Wish::Hear(conn, event), _) => {
+                self.may_hear(*conn, event, Err(error.clone()));
                 None
             }
         };
@@ -465,21 +460,6 @@ impl<A: Actor> Cell<A> {
         } else {
             job.refuse(error);
         }
-    }
-
-    /// Logs and counts what became of a handler; what its caller is told.
-    fn note_fault(&self, job: &Job<A>, fault: &Fault) -> ActorError {
-        let name = A::HANDLERS[A::handler(&job.call)].name;
-        let error = if job.has_caller() {
-            fault.of_call(name)
-        } else {
-            fault.of_hook(name)
-        };
-        tracing::error!(actor = %self.slot.about.address, %error, "a handler did not return");
-        if let Some(kind) = fault.kind() {
-            metrics::count(&metrics::FAULTS, [&self.slot.info.name, kind]);
-        }
-        error
     }
 
     /// Asks for a save as soon as the actor's durability wants one.

@@ -14,13 +14,14 @@ use bytes::Bytes;
 use tokio::sync::{Notify, futures::Notified, oneshot};
 
 use super::{
+    crash::{Health, restarting},
     host::{Host, TypeInfo},
     mailbox::{Mailbox, Msg, Phase, Pushed, Refused},
     startup,
     task::Lives,
 };
 use crate::{
-    actor::{About, Actor, Doorbell, Listener, News, Receiver, Turn},
+    actor::{About, Actor, Doorbell, Failure, Listener, News, Receiver, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
     lifecycle::{Blocker, Wakes},
@@ -51,6 +52,7 @@ pub(crate) struct Slot<A: Actor> {
     pub(super) completions: Completions,
     room: Notify,
     pub(super) hibernating: Hibernating,
+    pub(super) health: Health,
 }
 
 /// What a life that broke leaves to the next.
@@ -60,7 +62,12 @@ pub(super) struct Left {
     pub(super) hears: Hears,
     /// Scheduled runs that failed, and broke it.
     pub(super) failed: BTreeMap<ScheduleId, ActorError>,
+    /// What its `on_error` was not told.
+    pub(super) failures: Vec<Failure>,
 }
+
+/// Failures that a life leaves to the next.
+const MOST_FAILURES: usize = 16;
 
 /// What each connection hears.
 pub(super) type Hears = BTreeMap<ConnId, Vec<Arc<str>>>;
@@ -86,6 +93,7 @@ impl<A: Actor> Slot<A> {
             completions: Completions::default(),
             room: Notify::new(),
             hibernating: Hibernating::default(),
+            health: Health::default(),
             failed: AtomicBool::new(false),
         }
     }
@@ -157,6 +165,11 @@ impl<A: Actor> Slot<A> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the actor was destroyed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.mailbox().phase == Phase::Gone
+    }
+
     pub(super) fn sockets(&self) -> MutexGuard<'_, BTreeMap<ConnId, Listener<A>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,9 +195,21 @@ impl<A: Actor> Slot<A> {
         left.get_or_insert_default().failed.insert(run, error);
     }
 
-    /// Whether the next life has failed runs to note.
-    pub(super) fn has_failed_runs(&self) -> bool {
-        self.left().as_ref().is_some_and(|it| !it.failed.is_empty())
+    /// Keeps a failure for the next life to tell `on_error` of: the first few, for the rest follow from
+    /// them.
+    pub(super) fn note_failure_of(&self, failure: Failure) {
+        let mut left = self.left();
+        let failures = &mut left.get_or_insert_default().failures;
+        if failures.len() < MOST_FAILURES {
+            failures.push(failure);
+        }
+    }
+
+    /// Whether the next life has failures to note, of scheduled runs or for `on_error`.
+    pub(super) fn has_failures(&self) -> bool {
+        self.left()
+            .as_ref()
+            .is_some_and(|it| !it.failed.is_empty() || !it.failures.is_empty())
     }
 
     /// Takes what a life that broke has kept.
@@ -242,6 +267,7 @@ impl<A: Actor> Slot<A> {
             }
             Refused::Gone(_) if self.host.is_closing() => stopping(),
             Refused::Gone(_) => gone(),
+            Refused::Down(_) => restarting(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From storage to a live actor: load or create, bring the connections back, wake.
 
-use std::{any::Any, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{any::Any, collections::BTreeMap, mem, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -12,32 +12,34 @@ use tokio::{
 
 use super::{
     commit::{DEADLINE, Saving},
+    crash::Down,
+    failure::hears_of_failures,
     frame::Who,
     guard::{Fault, Guard},
     job::read_answer,
     live::Cell,
-    mailbox::{Msg, Phase},
+    mailbox::Msg,
     persist::{self, StoredConn},
     restore::{self, Stored},
-    slot::{self, Slot},
+    slot::{self, Left, Slot},
 };
 use crate::{
-    actor::{Actor, Ctx, Doorbell, Hook, Hub, Listener, Origin, Receiver, Reply, Table},
+    actor::{
+        self, Actor, Ctx, Doorbell, FailureKind, Hook, Hub, Listener, Origin, Receiver, Reply,
+        Table,
+    },
     config::Durability,
     connection::CloseFrame,
     error::{ActorError, IntoActorError as _},
-    id::{ConnId, Generation, ScheduleId},
+    id::{ConnId, Generation},
     lifecycle::{Event, Stop},
     metrics, schedule,
     storage::{ActorRecord, Entry, Loaded, StorageError, keys},
     value::Value,
 };
 
-/// A life that did not begin. Everybody who waited has been told.
-pub(super) struct DidNotStart;
-
-/// Begins a life.
-pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), DidNotStart> {
+/// Begins a life. One that did not has told everybody who waited for it.
+pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Down> {
     // Reading state and connections back is user code too.
     let started = AssertUnwindSafe(try_start(slot)).catch_unwind().await;
     let started = started.unwrap_or_else(|payload| {
@@ -50,39 +52,26 @@ pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A),
             let mut awake = slot.info.meters.wake();
             awake.connected(cell.hub.table().len());
             cell.awake = Some(awake);
+            slot.health.has_started();
             Ok((cell, actor))
         }
         Err(failure) => {
             let error = failure.error;
             metrics::count(&metrics::START_FAILURES, [&slot.info.name]);
+            if let Some((handler, kind)) = failure.hook
+                && hears_of_failures::<A>()
+            {
+                let error = error.clone();
+                slot.note_failure_of(actor::Failure {
+                    handler,
+                    kind,
+                    error,
+                });
+            }
             tracing::error!(actor = %slot.about.address, %error, "the actor did not start");
-            let mut mailbox = slot.mailbox();
-            mailbox.phase = if failure.is_final {
-                Phase::Gone
-            } else {
-                Phase::Asleep
-            };
-            let turns = mailbox.end_life();
-            let waiting = if failure.is_final {
-                mailbox.drain()
-            } else {
-                mailbox.drain_awaited()
-            };
-            mailbox.shrink();
-            drop(mailbox);
-            drop(turns);
-            for msg in waiting {
-                refuse(msg, &error);
-            }
-            if failure.is_final {
-                slot.strike();
-                let sockets = std::mem::take(&mut *slot.sockets());
-                for listener in sockets.into_values() {
-                    listener.close(CloseFrame::new(1011, "actor.not_found"));
-                }
-            }
-            slot.made_room();
-            Err(DidNotStart)
+            Err(slot
+                .give_up(&error, failure.is_final, failure.hook.is_some())
+                .await)
         }
     }
 }
@@ -92,6 +81,8 @@ struct Failure {
     error: ActorError,
     /// Whether the next message need not try again.
     is_final: bool,
+    /// The hook that failed, if one did, and how.
+    hook: Option<(&'static str, FailureKind)>,
 }
 
 impl From<ActorError> for Failure {
@@ -99,6 +90,7 @@ impl From<ActorError> for Failure {
         Self {
             error,
             is_final: false,
+            hook: None,
         }
     }
 }
@@ -115,11 +107,13 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     let saving = Saving::new(&slot.host.driver, record.id, generation, Instant::now());
 
     let mut table = Table::default();
-    let left = slot.take_left();
+    let mut left = slot.take_left();
     let rows = restore::read(slot, rows)
         .await
         .map_err(|e| unreadable(&e))?;
-    let stale = rows.join(slot, left.hears, &mut table).await;
+    let stale = rows
+        .join(slot, mem::take(&mut left.hears), &mut table)
+        .await;
     #[cfg_attr(
         not(feature = "sqlite"),
         expect(unused_mut, reason = "nothing to tell it")
@@ -139,7 +133,7 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     let hub = Arc::new(hub);
     *hub.schedules() = schedules;
     let cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
-    let begun = begin(cell, state, record.input, stale, left.failed).await;
+    let begun = begin(cell, state, record.input, stale, left).await;
     #[cfg(feature = "sqlite")]
     if begun.is_err() {
         hub.sql.close().await;
@@ -153,7 +147,7 @@ async fn begin<A: Actor>(
     state: Option<Bytes>,
     input: Option<Bytes>,
     stale: Vec<StoredConn<A>>,
-    failed: BTreeMap<ScheduleId, ActorError>,
+    left: Left,
 ) -> Result<(Cell<A>, A), Failure> {
     let (slot, hub) = (Arc::clone(&cell.slot), Arc::clone(&cell.hub));
     #[cfg(feature = "sqlite")]
@@ -180,7 +174,10 @@ async fn begin<A: Actor>(
     }
     cell.tell(Event::Started);
     slot.mailbox().serves = true;
-    cell.resume_schedules(&failed);
+    cell.resume_schedules(&left.failed);
+    for failure in left.failures {
+        cell.report(failure);
+    }
     if cell.machine.is_started() {
         cell.start_run();
     }
@@ -226,6 +223,7 @@ async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
         Ok(Ok(None)) => Err(Failure {
             error: slot::gone(),
             is_final: true,
+            hook: None,
         }),
         Ok(Err(error)) => Err(storage_failed(&error).into()),
         Err(_) => {
@@ -390,15 +388,26 @@ fn starts<A: Actor>(hub: &Arc<Hub<A>>) -> Who<'_> {
 }
 
 /// Names the hook in whatever went wrong (P5).
-fn finish<T>(hook: &str, outcome: Result<Result<T, ActorError>, Fault>) -> Result<T, Failure> {
-    match outcome {
-        Ok(Ok(value)) => Ok(value),
+fn finish<T>(
+    hook: &'static str,
+    outcome: Result<Result<T, ActorError>, Fault>,
+) -> Result<T, Failure> {
+    let (kind, error) = match outcome {
+        Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => {
             tracing::warn!(hook, %error, "a start hook failed");
-            Err(error.into())
+            (FailureKind::Error, error)
         }
-        Err(fault) => Err(fault.of_hook(hook).into()),
-    }
+        Err(fault) => (
+            fault.kind().unwrap_or(FailureKind::Error),
+            fault.of_hook(hook),
+        ),
+    };
+    Err(Failure {
+        error,
+        is_final: false,
+        hook: Some((hook, kind)),
+    })
 }
 
 /// Tells whoever sent a message that it will not be served.

@@ -2,9 +2,10 @@
 
 use std::{future::poll_fn, mem, task::Poll};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    crash::Down,
     guard::{Fault, guard_now},
     job::{Job, Then},
     live::{Broken, Cause, Cell, Held},
@@ -16,7 +17,7 @@ use crate::{
     actor::{Actor, Hook, Inner, Listener, Reply},
     connection::CloseFrame,
     error::ActorError,
-    lifecycle::{Event, Outcome, Stop, Verdict},
+    lifecycle::{Event, Next, Outcome, Stop, Verdict},
     metrics,
 };
 
@@ -152,6 +153,7 @@ impl<A: Actor> Cell<A> {
         let why = if self.undestroyed { Stop::Sleep } else { why };
         metrics::count(&metrics::STOPS, [&self.info.name, why.name()]);
         self.end_life();
+        self.slot.health.has_ended();
         if self.rewinds {
             self.slot.rewind();
         }
@@ -255,9 +257,9 @@ impl<A: Actor> Cell<A> {
         *self.slot.parked() = stored;
     }
 
-    /// Gives a broken life up: what was committed counts, nothing unsaved gets out (P2). Whether
-    /// the cell's task is over; if not, messages wait for the next life.
-    pub(super) async fn abandon(&mut self, broken: Broken) -> bool {
+    /// Gives a broken life up: what was committed counts, nothing unsaved gets out (P2). Without
+    /// an answer the next life begins at once.
+    pub(super) async fn abandon(&mut self, broken: Broken) -> Option<Down> {
         let address = &self.slot.about.address;
         tracing::warn!(actor = %address, error = %broken.error, "reloading from the last commit");
         let cause = match broken.cause {
@@ -286,32 +288,33 @@ impl<A: Actor> Cell<A> {
         if self.rewinds {
             self.slot.rewind();
         }
+        let next = self.slot.crashed(broken.cause == Cause::Handler);
+        if next == Next::Destroy && self.slot.remove().await {
+            self.slot.vanish();
+            return Some(Down::Over);
+        }
         let shutdown = self.slot.host.is_closing();
         // One that could not save anything is followed by one that tries again, and no more.
         let failed = broken.cause == Cause::Storage && !self.saving.has_committed();
         let hopeless = self.slot.note_failure(failed) && failed;
-        let waits = self.slot.has_failed_runs();
+        let waits = self.slot.has_failures();
         let mut mailbox = self.slot.mailbox();
-        if shutdown || !(mailbox.has_calls() || waits) || hopeless {
-            mailbox.phase = Phase::Asleep;
-            let refused = mailbox.drain_awaited();
-            mailbox.shrink();
-            drop(mailbox);
-            if let Some(at) = self.hub.alarm() {
-                self.slot.host.alarms.asleep(at);
-            }
-            let error = if shutdown {
-                slot::stopping()
-            } else {
-                broken.error
-            };
-            for msg in refused {
-                refuse(msg, &error);
-            }
-            self.slot.made_room();
-            return true;
+        let at_once = match next {
+            Next::Again(at) => at <= Instant::now(),
+            Next::Wait | Next::Destroy => mailbox.has_calls() || waits,
+        };
+        if !shutdown && (at_once && !hopeless || mailbox.is_doomed()) {
+            return None;
         }
-        false
+        let refused = mailbox.go_down(next.phase());
+        drop(mailbox);
+        if let Some(at) = self.hub.alarm() {
+            self.slot.host.alarms.asleep(at);
+        }
+        let stopping = slot::stopping();
+        let error = if shutdown { &stopping } else { &broken.error };
+        self.slot.told(refused, error);
+        Some(next.into())
     }
 
     /// A hook of a connection that goes did not return: the next life finds the row again, and shall

@@ -10,11 +10,12 @@ use tokio::task::yield_now;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
+    crash::Down,
     guard::guard_now,
     job::Job,
     live::{Broken, Cell},
     slot::Slot,
-    startup::{self, DidNotStart},
+    startup,
 };
 use crate::{
     actor::{Actor, Receiver, Turn},
@@ -136,9 +137,23 @@ fn go_to_life<A: Actor>(slot: Arc<Slot<A>>, token: TaskTrackerToken) -> Going<A>
     Box::pin(async move {
         match startup::start(&slot).await {
             Ok((cell, state)) => Doing::Serves(Box::new(Life { state, cell, token })),
-            Err(DidNotStart) => Doing::Over,
+            Err(down) => wait_out(slot, token, down),
         }
     })
+}
+
+/// Another life begins after a fault, if it is to.
+fn wait_out<A: Actor>(slot: Arc<Slot<A>>, token: TaskTrackerToken, down: Down) -> Doing<A> {
+    let Down::Until(at) = down else {
+        return Doing::Over;
+    };
+    Doing::Goes(Box::pin(async move {
+        if slot.wait_out(at).await {
+            Doing::Goes(go_to_life(slot, token))
+        } else {
+            Doing::Over
+        }
+    }))
 }
 
 impl<A: Actor> Life<A> {
@@ -205,10 +220,9 @@ impl<A: Actor> Life<A> {
                         token,
                     } = *self;
                     drop(state);
-                    if cell.abandon(*broken).await {
-                        Doing::Over
-                    } else {
-                        Doing::Goes(go_to_life(cell.slot, token))
+                    match cell.abandon(*broken).await {
+                        Some(down) => wait_out(cell.slot, token, down),
+                        None => Doing::Goes(go_to_life(cell.slot, token)),
                     }
                 }));
             }

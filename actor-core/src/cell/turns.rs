@@ -40,6 +40,7 @@ impl<A: Actor> Cell<A> {
             Then::Opened(..) | Then::SocketOpened(..) => options.on_connect_timeout,
             Then::Closed(..) | Then::SocketClosed(..) => options.on_disconnect_timeout,
             Then::StateChange(_) => options.on_state_change_timeout,
+            Then::Failure(_) => options.on_error_timeout,
             Then::Decide(..) => options.on_before_connect_timeout,
             Then::StopHook(..) => options.sleep_grace,
         });

@@ -5,16 +5,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::{guard::guard_now, live::Cell, mailbox::Msg, slot::Slot};
+use super::{
+    guard::guard_now,
+    live::{Cell, Held},
+    mailbox::Msg,
+    slot::Slot,
+};
 #[cfg(feature = "sqlite")]
 use crate::error::IntoActorError as _;
 use crate::{
     actor::{
         Actor, Ctx, Hub, Inner, Origin, Output, StateError, Transport, Turn, WorkGuard, aborted,
     },
+    config::Durability,
     error::ActorError,
     id::ConnId,
-    lifecycle::WorkKind,
+    lifecycle::{Stop, WorkKind},
     queue::Surroundings,
     schedule::Schedules,
     value::Value,
@@ -53,6 +59,8 @@ pub(crate) enum Visit {
     Look(oneshot::Sender<Result<Snapshot, ActorError>>),
     ReplaceState(Value, oneshot::Sender<Result<(), ActorError>>),
     Stay(oneshot::Sender<Result<Box<dyn Stay>, ActorError>>),
+    /// Destroys it. Whoever asked is told once it is gone and its key is free.
+    Destroy(oneshot::Sender<Result<(), ActorError>>),
 }
 
 /// An actor that stays awake for a visitor until this is dropped, and lets it into its rooms.
@@ -128,15 +136,29 @@ impl Visit {
             Self::Look(to) => drop(to.send(Err(error.clone()))),
             Self::ReplaceState(_, to) => drop(to.send(Err(error.clone()))),
             Self::Stay(to) => drop(to.send(Err(error.clone()))),
+            // Somebody else was quicker.
+            Self::Destroy(to) if error.is("actor", "not_found") => drop(to.send(Ok(()))),
+            Self::Destroy(to) => drop(to.send(Err(error.clone()))),
         }
+    }
+
+    /// Whether it ends something, and so is never refused for lack of room.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::Destroy(_))
     }
 }
 
 impl<A: Actor> Slot<A> {
     /// Sends a visitor, waking the actor if it sleeps.
     pub(super) fn receive(self: &Arc<Self>, visit: Visit) -> Result<(), ActorError> {
+        let ends = visit.ends();
         self.send(Msg::Visit(Box::new(visit)))
-            .map_err(|it| self.refusal(&it))
+            .map_err(|it| self.refusal(&it))?;
+        if ends {
+            // Said twice, for one that is starting, busy or on its way to sleep takes in no message.
+            self.mailbox().ask(Stop::Destroy);
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +188,11 @@ impl<A: Actor> Cell<A> {
                     Err(fault) => drop(to.send(Err(fault.of_hook("deserialize")))),
                 }
             })),
+            Visit::Destroy(to) => {
+                self.ask(Stop::Destroy);
+                self.hold(self.tag(Durability::Acked), Held::Done(to));
+                return;
+            }
         };
         self.slot.mailbox().push_turn(turn);
     }

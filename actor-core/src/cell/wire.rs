@@ -20,7 +20,7 @@ use crate::{
     connection::{CloseFrame, Frame, Message, Outbox},
     error::{ActorError, IntoActorError as _},
     id::ConnId,
-    lifecycle::{Blocker, Stop},
+    lifecycle::{ActorStatus, Blocker, Stop},
     protocol::{Args, Encoding, ToServer},
     queue::{self, Queue as _, QueueError, QueueSpec, SendOptions, Sending, Sent},
     request::Request,
@@ -94,6 +94,9 @@ pub(crate) trait AnySlot: Send + Sync {
 
     /// Asks what keeps the actor awake. No answer says that it sleeps.
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>>;
+
+    /// What the actor is up to.
+    fn status(&self) -> ActorStatus;
 }
 
 /// An action called by a client's HTTP request.
@@ -270,7 +273,7 @@ impl<A: Actor> AnySlot for Slot<A> {
                     reply.release();
                     Ok(())
                 }
-                Refused::Full(_) | Refused::Gone(_) => Err(error),
+                Refused::Full(_) | Refused::Gone(_) | Refused::Down(_) => Err(error),
             }
         })
     }
@@ -345,6 +348,10 @@ impl<A: Actor> AnySlot for Slot<A> {
 
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>> {
         self.ask_why()
+    }
+
+    fn status(&self) -> ActorStatus {
+        self.look_at_status()
     }
 }
 

@@ -1,11 +1,33 @@
-//! What the manager API asks of the gateway: find, create, list, put to sleep.
+//! What the manager API asks of the gateway: find, create, list, put to sleep, destroy.
 
 use std::str::FromStr as _;
 
 use bytes::Bytes;
+use subtle::ConstantTimeEq as _;
 
 use super::{ActorRef, Gateway, input};
-use crate::{error::ActorError, id::ActorId, key::ActorKey, registry::Lookup};
+use crate::{
+    error::ActorError,
+    id::ActorId,
+    key::ActorKey,
+    registry::{Lookup, Registry},
+};
+
+impl Registry {
+    /// Destroys the actor with this id: see [`ActorRef::destroy`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ActorRef::destroy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may be destroyed.
+    pub async fn destroy(&self, id: ActorId) -> Result<(), ActorError> {
+        let slot = self.by_id(id).await?;
+        ActorRef::new(slot).destroy().await
+    }
+}
 
 impl Gateway {
     /// The actor with this id, `None` when there is none.
@@ -49,6 +71,25 @@ impl Gateway {
             Err(error) if error.is("actor", "not_found") => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Destroys an actor for a client who knows the
+    /// [`destroy_token`](crate::registry::RegistryBuilder::destroy_token). The comparison takes as long
+    /// for a token that is almost right.
+    ///
+    /// # Errors
+    ///
+    /// `auth.forbidden` when `token` is another, or nobody may; else as [`ActorRef::destroy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may be destroyed.
+    pub async fn destroy(&self, actor: &ActorRef, token: &str) -> Result<(), ActorError> {
+        let known = self.registry.destroy_token();
+        if known.is_some_and(|it| it.as_bytes().ct_eq(token.as_bytes()).into()) {
+            return actor.destroy().await;
+        }
+        Err(ActorError::forbidden())
     }
 
     /// Finds or creates an actor. `new` says that it must not be there yet.

@@ -15,6 +15,7 @@ use crate::{
     error::{ActorError, CallError},
     id::{ActorId, ConnId},
     key::ActorKey,
+    lifecycle::ActorStatus,
     registry::{self, Lookup, Registry},
     request::{Request, Response},
     value::Value,
@@ -167,6 +168,53 @@ impl<A: Actor> ActorHandle<A> {
         Ok(ActorRef::new(slot))
     }
 
+    /// What the actor is up to, without waking it.
+    ///
+    /// An action that is called `status` has this name on the actor's handle; then write
+    /// `ActorHandle::status(&handle)`.
+    ///
+    /// # Errors
+    ///
+    /// `actor.not_found` when there is no such actor, which is not created for this.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, nothing happens.
+    pub async fn status(&self) -> Result<ActorStatus, ActorError> {
+        Ok(self.existing().await?.status())
+    }
+
+    /// Destroys the actor, if it is there: see [`ActorRef::destroy`]. The handle reaches the next actor
+    /// of its key, which [`get_or_create`](Registry::get_or_create) makes, with another id.
+    ///
+    /// An action that is called `destroy` has this name on the actor's handle; then write
+    /// `ActorHandle::destroy(&handle)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ActorRef::destroy`]; `actor.not_found` when there is no such actor, which is not created
+    /// for this.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor may be destroyed.
+    pub async fn destroy(&self) -> Result<(), ActorError> {
+        self.existing().await?.destroy().await
+    }
+
+    /// The actor that is there now.
+    async fn existing(&self) -> Result<ActorRef, ActorError> {
+        let registry = self.registry()?;
+        let slot = match &self.way.target {
+            Target::Get(key) | Target::GetOrCreate(key, _) => {
+                let address = registry.typed_address::<A>(key.clone())?;
+                registry.resolve(&address, Lookup::Get).await?.slot
+            }
+            Target::Id(id) => registry.by_id(*id).await?,
+        };
+        Ok(ActorRef::new(slot))
+    }
+
     /// Opens a connection: the actor's connect hooks run, then events arrive until the connection is
     /// dropped or closed by the actor. Calls made through it carry it as [`Ctx::conn`].
     ///
@@ -274,7 +322,10 @@ impl<A: Actor> ActorHandle<A> {
 
     /// A key whose actor was destroyed may have a new one by now. Answers with the slot that took it.
     pub(super) async fn send_again(&self, refused: Refused<A>) -> Result<Arc<Slot<A>>, ActorError> {
-        let slot = self.slot().await?;
+        let slot = match self.slot.get() {
+            Some(slot) => Arc::clone(slot),
+            None => self.look_up().await?,
+        };
         match refused {
             Refused::Gone(msg) if self.caller.is_none() && !self.registry()?.is_shutting_down() => {
                 let slot = self.look_up().await?;
@@ -316,11 +367,13 @@ impl<A: Actor> ActorHandle<A> {
     }
 
     pub(super) async fn slot(&self) -> Result<Arc<Slot<A>>, ActorError> {
-        if let Some(slot) = self.slot.get() {
+        if let Some(slot) = self.slot.get().filter(|it| !it.is_gone()) {
             return Ok(Arc::clone(slot));
         }
         let slot = self.look_up().await?;
-        Ok(Arc::clone(self.slot.get_or_init(|| slot)))
+        // Where the first one is gone, its place is taken for good.
+        let _ = self.slot.set(Arc::clone(&slot));
+        Ok(slot)
     }
 
     async fn look_up(&self) -> Result<Arc<Slot<A>>, ActorError> {

@@ -14,6 +14,7 @@ mod websocket;
 use std::{fmt, str::FromStr as _, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 pub use self::{
     handle::{ActorHandle, Handled},
@@ -25,12 +26,12 @@ pub use self::{
     websocket::WebSocket,
 };
 use crate::{
-    cell::{self, AnySlot, WireCall},
+    cell::{self, AnySlot, Visit, WireCall, brought},
     config::ActorOptions,
     error::{self, ActorError, Unavailable},
     id::ActorId,
     key::{ActorKey, Address},
-    lifecycle::Blocker,
+    lifecycle::{ActorStatus, Blocker},
     metrics,
     protocol::{
         self, ActorSpecifier, Encoding,
@@ -166,6 +167,30 @@ impl ActorRef {
     /// If dropped before it completes, nothing happens.
     pub async fn why_awake(&self) -> Vec<Blocker> {
         self.slot.why_awake().await.unwrap_or_default()
+    }
+
+    /// What the actor is up to.
+    #[must_use]
+    pub fn status(&self) -> ActorStatus {
+        self.slot.status()
+    }
+
+    /// Destroys the actor, waking it if it sleeps: every connection is closed, `on_destroy` runs, all its
+    /// data goes. Returns once it is gone and its key is free. One that cannot start is removed without
+    /// the hook.
+    ///
+    /// # Errors
+    ///
+    /// `actor.not_found` when it is gone already, `actor.storage_failed`, or `actor.stopping` when the
+    /// process stops.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor is destroyed all the same.
+    pub async fn destroy(&self) -> Result<(), ActorError> {
+        let (to, done) = oneshot::channel();
+        Arc::clone(&self.slot).visit(Visit::Destroy(to))?;
+        brought(done).await
     }
 
     /// Whether the actor is awake.

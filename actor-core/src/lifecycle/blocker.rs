@@ -43,6 +43,8 @@ pub enum BlockerKind {
     Connecting,
     /// `on_state_change`, which is due.
     StateChange,
+    /// `on_error`, which is due.
+    Failure,
     /// The `run` handler, while it does not park.
     Run,
     /// A guard of [`keep_awake`](crate::Ctx::keep_awake), a future of
@@ -74,6 +76,7 @@ impl BlockerKind {
             Self::Request => "request",
             Self::Connecting => "connecting",
             Self::StateChange => "state_change",
+            Self::Failure => "failure",
             Self::Run => "run",
             Self::KeepAwake => "keep_awake",
             Self::Socket => "socket",
@@ -92,6 +95,7 @@ impl BlockerKind {
             WorkKind::Request => Self::Request,
             WorkKind::Connecting => Self::Connecting,
             WorkKind::StateChange => Self::StateChange,
+            WorkKind::Failure => Self::Failure,
             WorkKind::Run => Self::Run,
             WorkKind::ParkedRun => Self::ParkedRun,
             WorkKind::KeepAwake => Self::KeepAwake,

@@ -8,12 +8,17 @@
 //! locks, or reads a clock (P8), so races are orders of events, and tests try them all.
 
 mod blocker;
+mod crash;
 mod machine;
 mod wakes;
 mod work;
 
-pub use self::blocker::{Blocker, BlockerKind};
+pub use self::{
+    blocker::{Blocker, BlockerKind},
+    crash::ActorStatus,
+};
 pub(crate) use self::{
+    crash::{Crashes, Next},
     machine::{Effect, Event, Machine, Stop},
     wakes::{Outcome, Verdict, Wakes},
     work::{Work, WorkKind},

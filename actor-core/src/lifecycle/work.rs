@@ -15,6 +15,8 @@ pub(crate) enum WorkKind {
     Connecting,
     /// `on_state_change` is due (B5).
     StateChange,
+    /// `on_error` is due.
+    Failure,
     /// The `run` handler.
     Run,
     /// The `run` handler while it waits in a queue, or for whatever it called parked.
@@ -63,12 +65,13 @@ pub(crate) struct Work {
 }
 
 impl WorkKind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Free,
         Self::HttpCall,
         Self::Request,
         Self::Connecting,
         Self::StateChange,
+        Self::Failure,
         Self::Run,
         Self::ParkedRun,
         Self::KeepAwake,
@@ -100,6 +103,7 @@ impl WorkKind {
             | Self::Connecting
             | Self::Scheduled
             | Self::StateChange
+            | Self::Failure
             | Self::KeepAwake => (true, true, true),
             Self::Run => (true, true, false),
             Self::ParkedRun => (false, true, false),
@@ -197,6 +201,7 @@ mod tests {
                 "Request yes yes yes",
                 "Connecting yes yes yes",
                 "StateChange yes yes yes",
+                "Failure yes yes yes",
                 "Run yes yes -",
                 "ParkedRun - yes -",
                 "KeepAwake yes yes yes",

@@ -34,6 +34,7 @@ pub struct RegistryBuilder {
     namespace: Arc<str>,
     inspector: Option<Box<str>>,
     liveness: Option<Liveness>,
+    destroy_token: Option<Box<str>>,
 }
 
 /// A registry that cannot be.
@@ -64,6 +65,7 @@ impl RegistryBuilder {
             namespace: Arc::from("default"),
             inspector: None,
             liveness: Some(Liveness::default()),
+            destroy_token: None,
         }
     }
 
@@ -122,6 +124,13 @@ impl RegistryBuilder {
     /// gives up, which takes many minutes; one that nothing is sent to, never.
     pub fn without_liveness(mut self) -> Self {
         self.liveness = None;
+        self
+    }
+
+    /// Lets whoever knows `token` destroy actors over HTTP: `DELETE /actors/{id}` with
+    /// `authorization: Bearer <token>`. Default: nobody may. An empty token is none.
+    pub fn destroy_token(mut self, token: &str) -> Self {
+        self.destroy_token = Some(token).filter(|it| !it.is_empty()).map(Box::from);
         self
     }
 
@@ -187,6 +196,7 @@ impl RegistryBuilder {
             by_type,
             namespace,
             inspector: self.inspector,
+            destroy_token: self.destroy_token,
         });
         let home: Arc<dyn Any + Send + Sync> = Arc::clone(&inner) as _;
         // Nobody else sets it.

@@ -78,6 +78,7 @@ struct Inner {
     by_type: HashMap<TypeId, Arc<dyn Factory>>,
     namespace: Arc<str>,
     inspector: Option<Box<str>>,
+    destroy_token: Option<Box<str>>,
 }
 
 impl Drop for Inner {
@@ -200,6 +201,11 @@ impl Registry {
     /// The token of the inspector, if it is on.
     pub(crate) fn inspector_token(&self) -> Option<&str> {
         self.inner.inspector.as_deref()
+    }
+
+    /// The token of who may destroy actors from outside, if anybody may.
+    pub(crate) fn destroy_token(&self) -> Option<&str> {
+        self.inner.destroy_token.as_deref()
     }
 
     pub(crate) fn host(&self) -> &Arc<Host> {

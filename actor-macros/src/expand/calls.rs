@@ -74,6 +74,7 @@ fn given(given: Given, actor: &TokenStream) -> TokenStream {
         Given::Input => quote!(<#actor as __p::ActorType>::Input),
         Given::Params => quote!(<#actor as __p::ActorType>::Params),
         Given::Name => quote!(__p::String),
+        Given::Failure => quote!(__p::Failure),
         Given::Message => quote!(__p::Message),
         Given::CloseFrame => quote!(__p::CloseFrame),
         Given::Request => quote!(__p::Box<__p::Request>),

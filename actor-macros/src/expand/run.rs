@@ -68,14 +68,13 @@ pub(super) fn migrate(model: &Handlers) -> TokenStream {
 /// The three functions that run a call, by what the handler borrows.
 pub(super) fn runs(model: &Handlers, actor: &Path) -> TokenStream {
     let arms = |receiver: Receiver| {
-        let actions = model
-            .actions
-            .iter()
-            .filter(move |it| it.method.receiver == receiver);
-        let hooks = called(model).filter(move |it| it.method.receiver == receiver);
+        let actions = model.actions.iter().enumerate();
+        let hooks = called(model).zip(model.actions.len()..);
+        let actions = actions.filter(move |(_, it)| it.method.receiver == receiver);
+        let hooks = hooks.filter(move |(it, _)| it.method.receiver == receiver);
         actions
-            .map(|it| run_action(it, actor))
-            .chain(hooks.map(run_hook))
+            .map(|(at, it)| run_action(at, it, actor))
+            .chain(hooks.map(|(it, at)| run_hook(at, it)))
     };
     let exclusive = arms(Receiver::Exclusive);
     let shared = arms(Receiver::Shared);
@@ -102,7 +101,7 @@ pub(super) fn runs(model: &Handlers, actor: &Path) -> TokenStream {
     }
 }
 
-fn run_action(action: &Action, actor: &Path) -> TokenStream {
+fn run_action(at: usize, action: &Action, actor: &Path) -> TokenStream {
     let variant = variant(&action.method);
     let locals: Vec<_> = (0..action.args.len())
         .map(|it| format_ident!("__{it}"))
@@ -111,20 +110,23 @@ fn run_action(action: &Action, actor: &Path) -> TokenStream {
     let call = run(&action.method, &given);
     let (ok, error) = answer(action, actor);
     let span = action.method.output.span();
+    // The function alone wears the span: our locals would be looked for where that comes from.
     let reply = if action.fallible {
-        quote_spanned!(span=> __p::reply_result::<#ok, #error>)
+        let reply = quote_spanned!(span=> __p::reply_result::<_, #ok, #error>);
+        quote!(#reply(__ctx, #at, __reply, #call))
     } else {
-        quote_spanned!(span=> __p::reply::<#ok>)
+        let reply = quote_spanned!(span=> __p::reply::<#ok>);
+        quote!(#reply(__reply, #call))
     };
     quote! {
         __Call::#variant(ref mut __args, ref mut __reply) => {
             let (#(#locals,)*) = __p::args(__args);
-            #reply(__reply, #call);
+            #reply;
         }
     }
 }
 
-fn run_hook(hook: &Hook) -> TokenStream {
+fn run_hook(at: usize, hook: &Hook) -> TokenStream {
     let variant = variant(&hook.method);
     let lent = hook.kind.lent().map(|it| match &hook.lent {
         Some(ty) => {
@@ -156,7 +158,7 @@ fn run_hook(hook: &Hook) -> TokenStream {
         return quote! {
             __Call::#variant(#(#taken)* ref mut __reply) => {
                 use __p::OtherAnswer as _;
-                __p::reply_request(__reply, #answer)
+                __p::reply_request(__ctx, #at, __reply, #answer)
             }
         };
     }

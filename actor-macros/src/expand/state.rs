@@ -6,7 +6,7 @@ use syn::{Attribute, LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{durability, duration, sealed};
 use crate::{
-    model::{Setting, SettingValue, State, Wait},
+    model::{Crash, Setting, SettingValue, State, Wait},
     names::{self, Case},
 };
 
@@ -155,6 +155,9 @@ fn options(settings: &[Setting]) -> Option<TokenStream> {
     let set = settings.iter().map(|Setting { field, value }| {
         let value = match value {
             SettingValue::Durability(it) => durability(*it),
+            SettingValue::Crash(Crash::Sleep) => quote!(__p::CrashPolicy::Sleep),
+            SettingValue::Crash(Crash::Restart) => quote!(__p::CrashPolicy::Restart),
+            SettingValue::Crash(Crash::Destroy) => quote!(__p::CrashPolicy::Destroy),
             SettingValue::Wait(Wait::Never) => quote!(__p::Option::None),
             SettingValue::Wait(Wait::Millis(it)) => {
                 let it = duration(*it);

@@ -81,6 +81,7 @@ pub(super) fn hook(model: &Handlers) -> TokenStream {
             HookKind::Disconnect => quote!(Disconnect),
             HookKind::CanSubscribe => quote!(CanSubscribe),
             HookKind::CanPublish => quote!(CanPublish),
+            HookKind::Error => quote!(Error),
             HookKind::WebSocket => quote!(WebSocket),
             HookKind::Message => quote!(Message),
             HookKind::Close => quote!(Close),

@@ -99,6 +99,7 @@ fn takes(kind: HookKind) -> String {
         HookKind::CanPublish => {
             "`&Ctx<Self>` and then the queue's name, a `String`; each may be left out"
         }
+        HookKind::Error => "`&Ctx<Self>` and then the `Failure`, by value; each may be left out",
         HookKind::Run => "`&TaskCtx<Self>` or nothing",
         HookKind::Request => "`&Ctx<Self>` and then the `Request`, by value; each may be left out",
         HookKind::WebSocket => "`&Ctx<Self>` and then `&Socket<Self>`; each may be left out",

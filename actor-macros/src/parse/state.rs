@@ -24,6 +24,7 @@ const OPTIONS: &[&str] = &[
     "sleep_after",
     "sleep_grace",
     "save_interval",
+    "crash",
     "action_timeout",
     "on_migrate_timeout",
     "on_create_timeout",
@@ -32,6 +33,7 @@ const OPTIONS: &[&str] = &[
     "on_connect_timeout",
     "on_disconnect_timeout",
     "on_state_change_timeout",
+    "on_error_timeout",
     "mailbox",
     "outbox",
     "max_incoming",
@@ -58,6 +60,7 @@ const DURATIONS: &[&str] = &[
     "on_connect_timeout",
     "on_disconnect_timeout",
     "on_state_change_timeout",
+    "on_error_timeout",
 ];
 
 const COUNTS: &[&str] = &[
@@ -109,6 +112,10 @@ fn settings(errors: &mut Errors, options: &Options) -> Vec<Setting> {
     };
     let durability = options.durability(errors, "durability");
     set("durability", durability.map(SettingValue::Durability));
+    set(
+        "crash",
+        options.crash(errors, "crash").map(SettingValue::Crash),
+    );
     set(
         "sleep_after",
         options.wait(errors, "sleep_after").map(SettingValue::Wait),

@@ -183,9 +183,12 @@ const _: () = {
                 __Call::SendLine(ref mut __args, ref mut __reply) => {
                     let (__0,) = __p::args(__args);
                     __p::reply_result::<
+                        _,
                         <Result<usize, RoomError> as __p::Fallible>::Ok,
                         <Result<usize, RoomError> as __p::Fallible>::Err,
                     >(
+                        __ctx,
+                        0usize,
                         __reply,
                         Self::send_line(
                                 self,

@@ -75,6 +75,8 @@ const _: () = {
                 __Call::Fetch(ref mut __given, ref mut __reply) => {
                     use __p::OtherAnswer as _;
                     __p::reply_request(
+                        __ctx,
+                        0usize,
                         __reply,
                         __p::Answered(
                                 Self::fetch(
