@@ -3,7 +3,11 @@
 
 #![allow(unreachable_pub, reason = "written as in a library")]
 
-use actor_core::{CallError, prelude::*};
+use std::time::Duration;
+
+use actor_core::{
+    CallError, ScheduleId, prelude::*, schedule::ScheduleError, testing::TestRegistry,
+};
 
 /// The counter by hand, which the guide shows.
 #[path = "../actor-core/src/docs/by_hand.rs"]
@@ -41,6 +45,11 @@ mod by_macro {
         async fn double(ctx: &TaskCtx<Self>) -> i64 {
             ctx.read(|it| it.count * 2).await
         }
+
+        #[action]
+        async fn later(&self, ctx: &Ctx<Self>) -> Result<ScheduleId, ScheduleError> {
+            ctx.after(Duration::from_secs(60)).increment(1)
+        }
     }
 
     #[derive(Clone, Debug, Event)]
@@ -61,11 +70,7 @@ macro_rules! behaves {
     ($module:ident) => {{
         use $module::{Counter, CounterError, CounterEvent};
 
-        let registry = Registry::builder()
-            .actor::<Counter>()
-            .build()
-            .await
-            .unwrap();
+        let registry = TestRegistry::start(|it| it.actor::<Counter>()).await;
         let counter = registry.get_or_create::<Counter>("one");
         let mut events = counter.connect(Value::Null).await.unwrap();
 
@@ -74,6 +79,10 @@ macro_rules! behaves {
         assert_eq!(counter.double().await.unwrap(), 10);
         let event = events.next().await.unwrap();
         assert!(matches!(*event, CounterEvent::NewCount(5)), "{event:?}");
+
+        counter.later().await.unwrap();
+        registry.advance(Duration::from_secs(61)).await;
+        assert_eq!(counter.get().await.unwrap(), 6);
 
         let error = counter.increment(i64::MAX).await.unwrap_err();
         let CallError::Action(CounterError::Overflow { by }) = &error else {

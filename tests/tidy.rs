@@ -23,8 +23,14 @@ const CRATES: &[&str] = &[
     "examples/axum-app",
     "examples/chat",
     "examples/counter",
+    "examples/cursors",
+    "examples/game",
+    "examples/jobs",
+    "examples/limiter",
     "examples/notes",
     "examples/reminders",
+    "examples/testing",
+    "examples/tokens",
     "tests/fixtures",
 ];
 

@@ -1,14 +1,17 @@
 //! A counter without macros. It is shown in the guide, and compiled by the project's tests.
 
+use std::time::Duration;
+
 use actor_core::{
-    ActorError, ActorHandle, CallError, Ctx, IntoActorError, TaskCtx, Value,
+    ActorError, ActorHandle, CallError, Ctx, IntoActorError, ScheduleId, TaskCtx, Value,
     actor::{
-        Actor, ActorType, Event, Handler, Hook, Receiver, Reply, ReplySlot, StateError, WireReply,
-        decode_state, encode_state,
+        Actor, ActorType, Event, Handler, Hook, Receiver, Reply, ReplySlot, Scheduled, StateError,
+        WireReply, decode_state, encode_state,
     },
     gateway::Handled,
     protocol::Args,
     queue::NoQueue,
+    schedule::{Draft, Planned, ScheduleError},
     value::ValueError,
 };
 
@@ -35,6 +38,10 @@ impl Counter {
 
     async fn double(ctx: &TaskCtx<Self>) -> i64 {
         ctx.read(|it| it.count * 2).await
+    }
+
+    async fn later(&self, ctx: &Ctx<Self>) -> Result<ScheduleId, ScheduleError> {
+        ctx.after(Duration::from_secs(60)).increment(1)
     }
 }
 
@@ -63,6 +70,7 @@ pub enum Call {
     Increment(Option<i64>, Reply<i64, CounterError>),
     Get(Reply<i64, std::convert::Infallible>),
     Double(Reply<i64, std::convert::Infallible>),
+    Later(Reply<ScheduleId, ScheduleError>),
 }
 
 // `#[actor]` on the impl block.
@@ -73,14 +81,16 @@ impl Actor for Counter {
         Handler::new("increment", Receiver::Exclusive),
         Handler::new("get", Receiver::Shared),
         Handler::new("double", Receiver::Free),
+        Handler::new("later", Receiver::Shared),
     ];
-    const ACTIONS: usize = 3;
+    const ACTIONS: usize = 4;
 
     fn handler(call: &Call) -> usize {
         match call {
             Call::Increment(..) => 0,
             Call::Get(_) => 1,
             Call::Double(_) => 2,
+            Call::Later(_) => 3,
         }
     }
 
@@ -99,9 +109,13 @@ impl Actor for Counter {
                 args.finish()?;
                 Call::Get(Reply::client(reply))
             }
-            _ => {
+            2 => {
                 args.finish()?;
                 Call::Double(Reply::client(reply))
+            }
+            _ => {
+                args.finish()?;
+                Call::Later(Reply::client(reply))
             }
         };
         Ok(call)
@@ -118,6 +132,7 @@ impl Actor for Counter {
         match call {
             Call::Increment(_, reply) => reply,
             Call::Get(reply) | Call::Double(reply) => reply,
+            Call::Later(reply) => reply,
         }
     }
 
@@ -132,9 +147,11 @@ impl Actor for Counter {
         }
     }
 
-    async fn run_shared(&self, _ctx: &Ctx<Self>, call: &mut Call) {
-        if let Call::Get(reply) = call {
-            reply.fill(Ok(self.get().await));
+    async fn run_shared(&self, ctx: &Ctx<Self>, call: &mut Call) {
+        match call {
+            Call::Get(reply) => reply.fill(Ok(self.get().await)),
+            Call::Later(reply) => reply.fill(self.later(ctx).await),
+            Call::Increment(..) | Call::Double(_) => {}
         }
     }
 
@@ -160,6 +177,10 @@ impl CounterHandle {
 
     pub async fn double(&self) -> Result<i64, CallError> {
         self.0.call(Call::Double).await
+    }
+
+    pub async fn later(&self) -> Result<ScheduleId, CallError<ScheduleError>> {
+        self.0.call(Call::Later).await
     }
 }
 
@@ -199,6 +220,39 @@ impl Event for CounterEvent {
             Self::NewCount(count) => Value::from_serialize(&(count,)),
         }
     }
+}
+
+// What `ctx.after(..)` and its like give: a method for each action, so that to schedule one that is not
+// there does not compile.
+pub struct CounterSchedule<'a>(Draft<'a>);
+
+impl<'a> From<Draft<'a>> for CounterSchedule<'a> {
+    fn from(draft: Draft<'a>) -> Self {
+        Self(draft)
+    }
+}
+
+impl<'a> Planned<'a> for CounterSchedule<'a> {
+    fn draft(&self) -> &Draft<'a> {
+        &self.0
+    }
+
+    fn draft_mut(&mut self) -> &mut Draft<'a> {
+        &mut self.0
+    }
+}
+
+impl Scheduled for Counter {
+    type Planned<'a> = CounterSchedule<'a>;
+}
+
+impl CounterSchedule<'_> {
+    pub fn increment(&self, by: i64) -> Result<ScheduleId, ScheduleError> {
+        let args = Args::from_value(Value::Array(vec![by.into()]));
+        self.0.submit("increment", args)
+    }
+
+    // The other actions have such methods too.
 }
 
 #[derive(Debug, thiserror::Error)]
