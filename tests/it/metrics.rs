@@ -23,7 +23,26 @@ pub(crate) enum Noise {
     Noise(String),
 }
 
-#[actor(name = "metered", event = Noise, sleep_after = "10s", action_timeout = "5s", mailbox = 4, max_connections = 2, outbox = 200, max_incoming = 100, max_outgoing = 150)]
+#[derive(Queue)]
+pub(crate) enum Letters {
+    Letter(String),
+}
+
+#[actor(
+    name = "metered",
+    event = Noise,
+    queue = Letters,
+    sleep_after = "10s",
+    action_timeout = "5s",
+    mailbox = 4,
+    max_connections = 2,
+    outbox = 200,
+    max_incoming = 100,
+    max_outgoing = 150,
+    max_queue_size = 1,
+    max_queue_message_size = 64,
+    max_schedules = 1
+)]
 #[derive(Default)]
 pub(crate) struct Metered {
     count: u32,
@@ -61,6 +80,27 @@ impl Metered {
     #[action]
     async fn wait(&mut self) {
         sleep(Duration::from_secs(1)).await;
+    }
+
+    /// One thing too many of each kind, or one too large.
+    #[action]
+    async fn overdo(&self, ctx: &Ctx<Self>) {
+        let large = vec![0; 129 * 1024];
+        ctx.kv().put_bytes("key", large).unwrap_err();
+        ctx.kv().put_bytes(vec![0; 2049], "value").unwrap_err();
+        ctx.kv().delete_all((0_u8..129).map(|it| [it])).unwrap_err();
+        let queue = ctx.queue();
+        queue
+            .send(Letters::Letter("x".repeat(64)))
+            .await
+            .unwrap_err();
+        queue.send(Letters::Letter("one".into())).await.unwrap();
+        queue.send(Letters::Letter("two".into())).await.unwrap_err();
+        let later = ctx.after(Duration::from_secs(100));
+        later.add().unwrap();
+        later.add().unwrap_err();
+        let long = "x".repeat(2 << 20);
+        ctx.sql().execute(&long, ()).await.unwrap_err();
     }
 
     #[action]
@@ -257,6 +297,30 @@ async fn p6_what_limits_turn_away_is_counted() {
         assert!(changes.contains(&expected), "{expected}: {changes:?}");
     }
     drop(socket);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_what_handlers_overdo_is_counted() {
+    let (mut watched, _guard) = watched().await;
+    let one = watched.registry.get_or_create::<Metered>("one");
+    one.overdo().await.unwrap();
+    let refused: Vec<_> = watched
+        .changes()
+        .into_iter()
+        .filter_map(|it| Some(it.strip_prefix("actor_limit_refusals_total ")?.to_owned()))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "kv.batch_too_large 1",
+            "kv.key_too_large 1",
+            "kv.value_too_large 1",
+            "queue.full 1",
+            "queue.message_too_large 1",
+            "schedule.max_schedules_exceeded 1",
+            "sql.statement_too_long 1",
+        ]
+    );
 }
 
 /// The guide has all of them, with their labels.

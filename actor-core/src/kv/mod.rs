@@ -9,6 +9,7 @@ pub use self::range::Range;
 use crate::{
     error::{ActorError, IntoActorError},
     journal::{Ledger, TooMuchPending},
+    metrics,
     storage::{Entry, Op, ScanRange, StorageError, keys},
     value::Value,
 };
@@ -146,13 +147,14 @@ impl<'a> Kv<'a> {
         for (key, value) in entries {
             let value = value.into();
             if MAX_VALUE < value.len() {
-                return Err(KvError::ValueTooLarge { size: value.len() });
+                let error = KvError::ValueTooLarge { size: value.len() };
+                return Err(metrics::refused("kv.value_too_large", error));
             }
             let key = stored_key(key.as_ref())?;
             bytes += key.len() + value.len();
             batch.push(Op::Put { key, value });
             if MAX_BATCH < batch.len() || MAX_BATCH_BYTES < bytes {
-                return Err(KvError::BatchTooLarge);
+                return Err(batch_too_large());
             }
         }
         self.write(batch)
@@ -181,7 +183,7 @@ impl<'a> Kv<'a> {
             let key = stored_key(key.as_ref())?;
             batch.push(Op::Delete { key });
             if MAX_BATCH < batch.len() {
-                return Err(KvError::BatchTooLarge);
+                return Err(batch_too_large());
             }
         }
         self.write(batch)
@@ -348,9 +350,16 @@ impl From<KvError> for ActorError {
 fn stored_key(key: &[u8]) -> Result<Vec<u8>, KvError> {
     match key.len() {
         0 => Err(KvError::KeyEmpty),
-        size if MAX_KEY < size => Err(KvError::KeyTooLarge { size }),
+        size if MAX_KEY < size => {
+            let error = KvError::KeyTooLarge { size };
+            Err(metrics::refused("kv.key_too_large", error))
+        }
         _ => Ok(keys::kv(key)),
     }
+}
+
+fn batch_too_large() -> KvError {
+    metrics::refused("kv.batch_too_large", KvError::BatchTooLarge)
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, KvError> {

@@ -15,6 +15,12 @@ pub(crate) use self::recording::{
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::silent::{Awake, Hibernating, Meters, Stopwatch, count, count_many, describe};
 
+/// Counts that a limit turned something away, and gives back the error that says so.
+pub(crate) fn refused<E>(limit: &'static str, error: E) -> E {
+    count(&LIMITS, [limit]);
+    error
+}
+
 /// One of the library's metrics.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

@@ -152,6 +152,15 @@ pub const TOO_LONG: Metric = metric(
     "Messages over the limit of their length",
 );
 
+/// What the limits of keys, queues, schedules and SQL turned away. `limit` is the code of the error, such
+/// as `kv.value_too_large`.
+pub const LIMITS: Metric = metric(
+    "actor_limit_refusals_total",
+    Counter,
+    &["limit"],
+    "What a limit turned away",
+);
+
 /// How long commits took that succeeded, from snapshot to acknowledgement.
 pub const COMMIT_SECONDS: Metric = metric(
     "actor_commit_seconds",
@@ -196,6 +205,7 @@ pub const ALL: &[Metric] = &[
     INBOX_WARNINGS,
     INBOX_REFUSALS,
     TOO_LONG,
+    LIMITS,
     COMMIT_SECONDS,
     COMMIT_FAILURES,
     OVERSTAYS,

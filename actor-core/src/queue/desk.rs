@@ -27,6 +27,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     journal::Ledger,
+    metrics,
     storage::{Entry, Op, ScanRange, keys},
     value::Value,
 };
@@ -133,18 +134,20 @@ impl Desk {
         let row = row::encode(queue, times, body).map_err(|e| invalid(queue, e))?;
         let limits = life.limits();
         if limits.bytes < row.len() {
-            return Err(QueueError::TooLarge {
+            let error = QueueError::TooLarge {
                 limit: limits.bytes,
                 size: row.len(),
-            });
+            };
+            return Err(metrics::refused("queue.message_too_large", error));
         }
         let message = row::decode(&row, 0).map_err(|e| invalid(queue, e))?;
         self.with(|table| {
             advance(life, table);
             if limits.messages <= table.len() {
-                return Err(QueueError::Full {
+                let error = QueueError::Full {
                     limit: limits.messages,
-                });
+                };
+                return Err(metrics::refused("queue.full", error));
             }
             let id = table.next_id();
             life.write(vec![put_message(id, row), put_next(id + 1)])?;

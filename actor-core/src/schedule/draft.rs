@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{Agenda, Cadence, MAX_ARGS, MAX_HISTORY, MAX_NAME, Retry, ScheduleError, row::Row};
-use crate::{clock::Timestamp, id::ScheduleId, protocol::Args, value::Value};
+use crate::{clock::Timestamp, id::ScheduleId, metrics, protocol::Args, value::Value};
 
 /// A time at which one of the actor's actions is to be called. The action's own method says which, and
 /// takes its arguments: `ctx.after(hour).remind(user)?`. Nothing is scheduled before that.
@@ -133,7 +133,9 @@ impl Draft<'_> {
         let row = self.row(action, args, &cadence)?;
         let mut table = agenda.table();
         let table = table.get_or_insert_default();
-        let placed = table.place(agenda.new_id(), row, first, agenda.limit())?;
+        let placed = table
+            .place(agenda.new_id(), row, first, agenda.limit())
+            .map_err(|error| metrics::refused("schedule.max_schedules_exceeded", error))?;
         let id = placed.id;
         agenda.write(placed.ops())?;
         table.put(placed);
@@ -145,9 +147,10 @@ impl Draft<'_> {
         let mut encoded = Vec::new();
         ciborium::into_writer(&args, &mut encoded).map_err(|e| ScheduleError::Encode(e.into()))?;
         if MAX_ARGS < encoded.len() {
-            return Err(ScheduleError::ArgumentsTooLarge {
+            let error = ScheduleError::ArgumentsTooLarge {
                 size: encoded.len(),
-            });
+            };
+            return Err(metrics::refused("schedule.arguments_too_large", error));
         }
         let mut row = Row::new(Arc::from(action), args, cadence);
         row.name = match &self.name {

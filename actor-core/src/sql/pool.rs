@@ -8,7 +8,10 @@ use std::sync::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{SqlError, database::Database};
-use crate::storage::{Databases, Place};
+use crate::{
+    metrics,
+    storage::{Databases, Place},
+};
 
 /// Shared by the databases of a registry.
 #[derive(Debug)]
@@ -75,7 +78,8 @@ impl Pool {
                 .filter_map(Weak::upgrade)
                 .any(|it| it.close_if_idle());
             if !closed {
-                return Err(SqlError::TooManyOpen { limit });
+                let error = SqlError::TooManyOpen { limit };
+                return Err(metrics::refused("sql.too_many_open", error));
             }
         }
         self.open.fetch_add(1, Ordering::AcqRel);

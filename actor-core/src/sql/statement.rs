@@ -8,6 +8,7 @@ use rusqlite::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Executed, MAX_RESULT, MAX_ROWS, MAX_STATEMENT, SqlError, params::Params, row};
+use crate::metrics;
 
 /// One call: statements, and what is bound in them.
 #[derive(Debug)]
@@ -20,7 +21,8 @@ impl Call {
     /// Checks what can be checked before there is a connection.
     pub(super) fn new(sql: &str, params: &impl Serialize) -> Result<Self, SqlError> {
         if MAX_STATEMENT < sql.len() {
-            return Err(SqlError::StatementTooLong { len: sql.len() });
+            let error = SqlError::StatementTooLong { len: sql.len() };
+            return Err(metrics::refused("sql.statement_too_long", error));
         }
         Ok(Self {
             sql: sql.to_owned(),
@@ -109,7 +111,7 @@ fn rows<T: DeserializeOwned>(
         && let Some(row) = rows.next()?
     {
         if found.len() == MAX_ROWS {
-            return Err(SqlError::TooManyRows);
+            return Err(metrics::refused("sql.too_many_rows", SqlError::TooManyRows));
         }
         for at in 0..names.len() {
             size += match row.get_ref(at)? {
@@ -118,7 +120,10 @@ fn rows<T: DeserializeOwned>(
             };
         }
         if MAX_RESULT < size {
-            return Err(SqlError::ResultTooLarge);
+            return Err(metrics::refused(
+                "sql.result_too_large",
+                SqlError::ResultTooLarge,
+            ));
         }
         found.push(row::read(&names, row)?);
     }
