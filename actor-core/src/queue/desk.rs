@@ -27,7 +27,6 @@ use super::{
 use crate::{
     clock::Timestamp,
     journal::Ledger,
-    metrics,
     storage::{Entry, Op, ScanRange, keys},
     value::Value,
 };
@@ -134,20 +133,13 @@ impl Desk {
         let row = row::encode(queue, times, body).map_err(|e| invalid(queue, e))?;
         let limits = life.limits();
         if limits.bytes < row.len() {
-            let error = QueueError::TooLarge {
-                limit: limits.bytes,
-                size: row.len(),
-            };
-            return Err(metrics::refused("queue.message_too_large", error));
+            return Err(QueueError::too_large(limits.bytes, row.len()));
         }
         let message = row::decode(&row, 0).map_err(|e| invalid(queue, e))?;
         self.with(|table| {
             advance(life, table);
             if limits.messages <= table.len() {
-                let error = QueueError::Full {
-                    limit: limits.messages,
-                };
-                return Err(metrics::refused("queue.full", error));
+                return Err(QueueError::full(limits.messages));
             }
             let id = table.next_id();
             life.write(vec![put_message(id, row), put_next(id + 1)])?;

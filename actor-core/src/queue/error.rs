@@ -3,6 +3,7 @@
 use crate::{
     error::{ActorError, IntoActorError},
     journal::TooMuchPending,
+    metrics,
     storage::StorageError,
     value::Value,
 };
@@ -61,6 +62,16 @@ pub enum QueueError {
     /// The storage failed.
     #[error("the storage failed")]
     Storage(#[from] StorageError),
+}
+
+impl QueueError {
+    pub(super) fn full(limit: usize) -> Self {
+        metrics::refused("queue.full", Self::Full { limit })
+    }
+
+    pub(super) fn too_large(limit: usize, size: usize) -> Self {
+        metrics::refused("queue.message_too_large", Self::TooLarge { limit, size })
+    }
 }
 
 impl From<TooMuchPending> for QueueError {
