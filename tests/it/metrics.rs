@@ -1,9 +1,9 @@
 //! What is counted: each turn in an actor's life, and what each limit turns away (P6).
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use actor_core::{
-    gateway::{ActionRequest, ConnectRequest},
+    gateway::{ActionRequest, ConnectRequest, Limiter, Limits, Quota},
     metrics::{ALL, Kind},
     prelude::*,
     protocol::Encoding,
@@ -286,10 +286,15 @@ async fn p6_what_limits_turn_away_is_counted() {
         request: None,
     };
     let socket = gateway.connect(&one, connect).await.unwrap();
+    let limiter = Limiter::new(Limits::default().per_address(Quota::new(100, 1)));
+    let local = Ipv4Addr::LOCALHOST.into();
+    let _admitted = limiter.admit(local, None).unwrap();
+    limiter.admit(local, None).unwrap_err();
 
     let changes = watched.changes();
     for expected in [
         format!("actor_mailbox_refusals_total {refused}"),
+        "actor_gateway_refusals_total address 1".into(),
         "actor_messages_too_long_total in 1".into(),
         "actor_messages_too_long_total out 1".into(),
         "actor_outbox_overflows_total 1".into(),

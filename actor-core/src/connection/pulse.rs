@@ -147,11 +147,11 @@ mod tests {
     }
 
     fn watch(pulse: &mut Pulse, outbox: &Arc<Outbox>) -> usize {
-        let task = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .spawn(async {});
-        pulse.watch(Arc::clone(outbox), || task.abort_handle())
+        let start = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.unwrap().spawn(async {}).abort_handle()
+        };
+        pulse.watch(Arc::clone(outbox), start)
     }
 
     #[test]
