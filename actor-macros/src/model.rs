@@ -311,6 +311,8 @@ pub(crate) struct Events {
 pub(crate) struct Event {
     pub(crate) ident: Ident,
     pub(crate) name: String,
+    /// How many are kept for clients who are away.
+    pub(crate) replay: Option<LitInt>,
     pub(crate) shape: Shape,
 }
 

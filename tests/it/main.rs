@@ -31,6 +31,7 @@ mod peers;
 mod queue;
 mod receivers;
 mod replay;
+mod replays;
 mod requests;
 mod restore;
 mod schedules;

@@ -6,9 +6,10 @@
 use std::{collections::BTreeMap, env, future::poll_fn, sync::Arc, time::Duration};
 
 use actor_core::{
-    Message,
+    Message, WebSocket,
     connection::{Delivery, Frame},
     gateway::{ConnectRequest, Socket},
+    kv::KvError,
     prelude::*,
     protocol::{Args, Encoding, ToClient, ToServer, client},
     storage::{
@@ -16,15 +17,23 @@ use actor_core::{
         faults::{Fault, Faults},
     },
 };
-use tokio::{task::yield_now, time::sleep};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout},
+};
 
 use crate::registry_over;
 
 /// Orders of events in a normal run.
 const SEEDS: u64 = 1000;
 
+const LONG: Duration = Duration::from_secs(60);
+
+/// In one of so many, the numbers of a socket wrap around on the way.
+const WRAPS: u64 = 500;
+
 /// Writes down every message it takes.
-#[actor(hibernate_websockets, sleep_after = "5s")]
+#[actor(conn = BTreeMap<u64, u64>, hibernate_websockets, sleep_after = "5s")]
 #[derive(Default)]
 pub(crate) struct Ledger {
     messages: Vec<u64>,
@@ -63,6 +72,44 @@ impl Ledger {
         number
     }
 
+    /// A reader that waits.
+    #[action]
+    async fn stare(&self, number: u64) -> u64 {
+        sleep(Duration::from_millis(number)).await;
+        number
+    }
+
+    /// A reader that writes beside the state, and waits before and after.
+    #[action]
+    async fn note(&self, ctx: &Ctx<Self>, number: u64) -> Result<u64, KvError> {
+        yield_now().await;
+        let key = format!("note {number}");
+        let before: Option<u64> = ctx.kv().get(&key).await?;
+        let count = before.unwrap_or(0) + 1;
+        ctx.kv().put(&key, &count)?;
+        if let Some(conn) = ctx.conn() {
+            conn.write(|it| *it.entry(number).or_default() += 1);
+        }
+        sleep(Duration::from_millis(number % 3)).await;
+        Ok(number)
+    }
+
+    /// How often each of these was noted: among the keys, and by the connection that asks.
+    #[action]
+    async fn noted(&self, ctx: &Ctx<Self>, upto: u64) -> Result<Vec<(u64, u64, u64)>, KvError> {
+        let mut noted = Vec::new();
+        for number in 1..=upto {
+            let keys: Option<u64> = ctx.kv().get(format!("note {number}")).await?;
+            let conns = ctx.conns();
+            let seen = conns
+                .iter()
+                .map(|it| it.read(|it| it.get(&number).copied()));
+            let seen = seen.flatten().max().unwrap_or_default();
+            noted.push((number, keys.unwrap_or_default(), seen));
+        }
+        Ok(noted)
+    }
+
     #[action]
     async fn taken(&self) -> (Vec<u64>, Vec<u64>) {
         (self.messages.clone(), self.calls.clone())
@@ -86,9 +133,12 @@ impl Random {
 fn script(random: &mut Random) -> Vec<Option<Fault>> {
     let mut script = vec![None; 3];
     for _ in 0..40 {
-        match random.below(5) {
+        match random.below(7) {
             0 => script.extend([Some(Fault::Refuse), None]),
             1 => script.extend([Some(Fault::Tear), None]),
+            // Storage that never answers is given up in the end.
+            2 => script.extend([Some(Fault::Swallow), None]),
+            3 => script.extend([Some(Fault::Silence), None]),
             _ => script.push(None),
         }
     }
@@ -125,7 +175,7 @@ async fn answers(socket: &Socket, calls: usize) -> BTreeMap<u64, String> {
     seen
 }
 
-async fn connect(registry: &Registry) -> Socket {
+async fn connect(registry: &Registry) -> Result<Socket, ActorError> {
     let gateway = registry.gateway();
     let found = gateway
         .find_by_key("default", "ledger", "one".into())
@@ -136,7 +186,82 @@ async fn connect(registry: &Registry) -> Socket {
         params: Value::Undefined,
         request: None,
     };
-    gateway.connect(&found.unwrap(), request).await.unwrap()
+    gateway.connect(&found.unwrap(), request).await
+}
+
+/// What a client sent over one line, and what has to come of it.
+#[derive(Default)]
+struct Sent {
+    messages: Vec<u64>,
+    calls: Vec<u64>,
+    notes: Vec<u64>,
+    expected: BTreeMap<u64, &'static str>,
+}
+
+/// What a client has open, two lines to the same actor.
+struct Lines {
+    raw: WebSocket,
+    socket: Socket,
+    sent: Sent,
+}
+
+impl Lines {
+    /// As often as it takes: storage fails meanwhile.
+    async fn open(registry: &Registry, ledger: &LedgerHandle) -> Self {
+        loop {
+            let raw = ledger.open_websocket("", Value::Undefined).await;
+            let socket = connect(registry).await;
+            if let (Ok(raw), Ok(socket)) = (raw, socket) {
+                let sent = Sent::default();
+                return Self { raw, socket, sent };
+            }
+        }
+    }
+
+    async fn send(&mut self, random: &mut Random, number: u64) {
+        let Self { raw, socket, sent } = self;
+        let tell = async |what: &str| raw.send(format!("{what} {number}")).await.unwrap();
+        let (name, expected) = match random.below(14) {
+            0..=3 => {
+                sent.messages.push(number);
+                return tell("note").await;
+            }
+            4 => {
+                sent.messages.push(number);
+                return tell("wait").await;
+            }
+            5 => {
+                sent.messages.push(number);
+                return tell("sleep").await;
+            }
+            // It is answered by nothing, and is not in the state.
+            6 => return tell("panic").await,
+            7 | 8 => {
+                sent.calls.push(number);
+                ("add", "done")
+            }
+            9 => ("boom", "panicked"),
+            10 => ("look", "done"),
+            11 => ("stare", "done"),
+            12 => {
+                sent.notes.push(number);
+                ("note", "done")
+            }
+            _ => return sleep(Duration::from_secs(10)).await,
+        };
+        sent.expected.insert(number, expected);
+        call(socket, name, number).await;
+    }
+}
+
+/// So many messages that do nothing, up to just before the numbers begin again.
+async fn wind_up(socket: &Socket) {
+    for _ in 0..131 {
+        for number in 0..500 {
+            call(socket, "look", number).await;
+        }
+        answers(socket, 500).await;
+    }
 }
 
 async fn one(seed: u64) {
@@ -145,55 +270,70 @@ async fn one(seed: u64) {
     let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
     let registry = registry_over(&driver, |it| it.actor::<Ledger>()).await;
     let ledger = registry.get_or_create::<Ledger>("one");
-    let raw = ledger.open_websocket("", Value::Undefined).await.unwrap();
-    let socket = connect(&registry).await;
+    let mut lines = Lines::open(&registry, &ledger).await;
+    if seed % WRAPS == WRAPS - 1 {
+        wind_up(&lines.socket).await;
+    }
     faults.script(script(&mut random));
-    let (mut messages, mut calls, mut expected) = (Vec::new(), Vec::new(), BTreeMap::new());
-    for number in 1..=10 + random.below(30) {
-        match random.below(12) {
-            0..=3 => {
-                raw.send(format!("note {number}")).await.unwrap();
-                messages.push(number);
-            }
-            4 => {
-                raw.send(format!("wait {number}")).await.unwrap();
-                messages.push(number);
-            }
-            5 => {
-                raw.send(format!("sleep {number}")).await.unwrap();
-                messages.push(number);
-            }
-            // It is answered by nothing, and is not in the state.
-            6 => raw.send(format!("panic {number}")).await.unwrap(),
-            7 | 8 => {
-                call(&socket, "add", number).await;
-                calls.push(number);
-                expected.insert(number, "done");
-            }
-            9 => {
-                call(&socket, "boom", number).await;
-                expected.insert(number, "panicked");
-            }
-            10 => {
-                call(&socket, "look", number).await;
-                expected.insert(number, "done");
-            }
-            _ => sleep(Duration::from_secs(10)).await,
+    // What was sent over lines that were cut may have happened, once, and in order.
+    let mut cut = Vec::new();
+    let most = 10 + random.below(30);
+    for number in 1..=most {
+        if random.below(25) == 0 {
+            // Opened again before the old is seen to be gone, as who reconnects does; and the old one
+            // may say something yet.
+            let new = timeout(10 * LONG, Lines::open(&registry, &ledger)).await;
+            let new = new.unwrap_or_else(|_| panic!("seed {seed}: no new line"));
+            let mut old = std::mem::replace(&mut lines, new);
+            old.send(&mut random, number).await;
+            cut.push(old.sent);
+            continue;
         }
+        lines.send(&mut random, number).await;
         for _ in 0..random.below(20) {
             yield_now().await;
         }
     }
-    let answers = answers(&socket, expected.len()).await;
+    let Lines { raw, socket, sent } = lines;
+    let answers = answers(&socket, sent.expected.len()).await;
     for (number, how) in answers {
-        let fine = how == expected[&number] || how == "answer_lost";
+        let fine = how == sent.expected[&number] || how == "answer_lost";
         assert!(fine, "seed {seed}: call {number} ended with {how}");
     }
     faults.heal();
     // A reader first: the last messages may still be on their way to a second life.
-    sleep(Duration::from_secs(60)).await;
-    let taken = ledger.taken().await.unwrap();
-    assert_eq!(taken, (messages, calls), "seed {seed}");
+    sleep(LONG).await;
+    let (messages, calls) = ledger.taken().await.unwrap();
+    let over: Vec<_> = cut.iter().map(|it| &*it.messages).collect();
+    check(seed, &messages, &sent.messages, &over);
+    let over: Vec<_> = cut.iter().map(|it| &*it.calls).collect();
+    check(seed, &calls, &sent.calls, &over);
+    let over_cut: Vec<_> = cut.iter().flat_map(|it| &it.notes).collect();
+    for (number, keys, seen) in ledger.noted(most).await.unwrap() {
+        if sent.notes.contains(&number) {
+            assert_eq!((keys, seen), (1, 1), "seed {seed}: note {number}");
+        } else {
+            let most = u64::from(over_cut.contains(&&number));
+            assert!(keys <= most && seen <= most, "seed {seed}: note {number}");
+        }
+    }
+    drop((raw, socket));
+}
+
+/// What was taken is what was sent, in order; and of what was sent over each line that was cut, some.
+fn check(seed: u64, taken: &[u64], sent: &[u64], cut: &[&[u64]]) {
+    let of = |line: &[u64]| -> Vec<u64> {
+        let all = taken.iter().copied();
+        all.filter(|it| line.contains(it)).collect()
+    };
+    assert_eq!(of(sent), sent, "seed {seed}");
+    let mut all = sent.len();
+    for line in cut {
+        let some = of(line);
+        assert!(some.is_sorted_by(|a, b| a < b), "seed {seed}: {some:?}");
+        all += some.len();
+    }
+    assert_eq!(taken.len(), all, "seed {seed}: {taken:?}");
 }
 
 #[tokio::test(start_paused = true)]

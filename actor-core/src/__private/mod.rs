@@ -44,7 +44,7 @@ pub use crate::sql::Transaction;
 pub use crate::{
     actor::{
         Access, Actor, ActorType, Conn, Ctx, Event, Failure, Handler, Hook, NoEvent, Receiver,
-        RenameAll, Reply, ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply,
+        RenameAll, Replay, Reply, ReplySlot, Scheduled, Socket, StateError, TaskCtx, WireReply,
         decode_state, encode_state, read_state,
     },
     config::{ActorOptions, AutoReply, CrashPolicy, Durability, Hibernate},

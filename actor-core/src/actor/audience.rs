@@ -2,23 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
     ActorType, Event as _,
+    broadcast::{address, arguments},
     conn::{Conn, Inner, Listener, LocalQueue, as_arguments},
     ctx::Ctx,
     hub::{Hub, Origin, Output},
     table::{MAX_TAGS, Table},
 };
-use crate::{
-    connection::Outbox,
-    error::ActorError,
-    id::ConnId,
-    protocol::{self, Encoding},
-    value::Value,
-};
+use crate::{connection::Outbox, error::ActorError, id::ConnId, value::Value};
 
 /// Longest tag, in bytes.
 pub const MAX_TAG: usize = 128;
@@ -178,6 +172,7 @@ impl<A: ActorType> Conn<A> {
             ActorError::new("actor", "too_many_tags", text)
         })?;
         if changed {
+            self.hub.note_write();
             self.hub.touch(self.origin);
         }
         Ok(changed)
@@ -187,6 +182,7 @@ impl<A: ActorType> Conn<A> {
     pub fn untag(&self, tag: &str) {
         let changed = self.hub.table().untag(&self.inner, tag);
         if changed {
+            self.hub.note_write();
             self.hub.touch(self.origin);
         }
     }
@@ -201,26 +197,6 @@ impl<A: ActorType> Conn<A> {
 }
 
 impl<A: ActorType> Hub<A> {
-    /// An event to everyone who listens for it.
-    pub(crate) fn broadcast(&self, origin: Origin, event: A::Event) {
-        let name = event.name();
-        let (outboxes, local) = {
-            let table = self.table();
-            let local: Vec<_> = table
-                .all()
-                .filter_map(|it| match &it.listener {
-                    Listener::Local(queue) => Some(Arc::clone(queue)),
-                    Listener::Wire(_)
-                    | Listener::Raw(_)
-                    | Listener::Request(_)
-                    | Listener::Nobody => None,
-                })
-                .collect();
-            (subscribed(&table, name), local)
-        };
-        self.send_event(origin, event, outboxes, local);
-    }
-
     /// An event to these.
     pub(super) fn send_event(
         &self,
@@ -233,25 +209,13 @@ impl<A: ActorType> Hub<A> {
         let wire = if outboxes.is_empty() {
             Vec::new()
         } else {
-            match event.args() {
-                Ok(args) => address(outboxes, name, &args),
-                Err(error) => {
-                    tracing::error!(event = name, %error, "an event does not serialize");
-                    Vec::new()
-                }
-            }
+            arguments(&event).map_or_else(Vec::new, |it| address(outboxes, name, &it, None))
         };
         if wire.is_empty() && local.is_empty() {
             return;
         }
         let event = (!local.is_empty()).then(|| Arc::new(event));
         self.emit(origin, Output::Event { wire, local, event });
-    }
-
-    /// An event by name to everyone who subscribed to it.
-    pub(crate) fn broadcast_named(&self, origin: Origin, name: &str, args: &Value) {
-        let outboxes = subscribed(&self.table(), name);
-        self.send_named(origin, name, args, outboxes);
     }
 
     /// An event by name to these.
@@ -263,7 +227,7 @@ impl<A: ActorType> Hub<A> {
         outboxes: Vec<Arc<Outbox>>,
     ) {
         if !outboxes.is_empty() {
-            let wire = address(outboxes, name, args);
+            let wire = address(outboxes, name, args, None);
             self.emit(
                 origin,
                 Output::Event {
@@ -289,33 +253,4 @@ impl<A: ActorType> fmt::Debug for Audience<'_, A> {
             .field("except", &self.except)
             .finish_non_exhaustive()
     }
-}
-
-fn subscribed<A: ActorType>(table: &Table<A>, name: &str) -> Vec<Arc<Outbox>> {
-    table
-        .subscribers(name)
-        .filter_map(|it| match &it.listener {
-            Listener::Wire(outbox) => Some(Arc::clone(outbox)),
-            Listener::Local(_) | Listener::Raw(_) | Listener::Request(_) | Listener::Nobody => None,
-        })
-        .collect()
-}
-
-/// Encodes an event once for each encoding that someone listens in.
-fn address(outboxes: Vec<Arc<Outbox>>, name: &str, args: &Value) -> Vec<(Arc<Outbox>, Bytes)> {
-    let mut encoded: Vec<(Encoding, Bytes)> = Vec::new();
-    let mut addressed = Vec::with_capacity(outboxes.len());
-    for outbox in outboxes {
-        let encoding = outbox.encoding();
-        let bytes = match encoded.iter().find(|(it, _)| *it == encoding) {
-            Some((_, bytes)) => bytes.clone(),
-            None => {
-                let bytes = protocol::encode_event(encoding, name, args);
-                encoded.push((encoding, bytes.clone()));
-                bytes
-            }
-        };
-        addressed.push((outbox, bytes));
-    }
-    addressed
 }

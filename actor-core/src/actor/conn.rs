@@ -263,6 +263,7 @@ impl<A: ActorType> Conn<A> {
         let out = write(&mut self.inner.lock_state());
         if self.inner.transport.is_stored() {
             self.hub.table().mark_dirty(self.inner.id);
+            self.hub.note_write();
             self.hub.touch(self.origin);
         }
         out

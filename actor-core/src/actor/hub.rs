@@ -6,7 +6,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{
     ActorType,
+    broadcast::Recorded,
     conn::{Conn, LocalQueue},
     failure::Failure,
     reply::About,
@@ -43,6 +44,8 @@ use crate::{config::Durability, sql};
 pub(crate) struct Hub<A: ActorType> {
     /// Whether the life is over.
     closed: AtomicBool,
+    /// How often something was written beside the state.
+    writes: AtomicU64,
     /// Whether the life is about to end.
     pub(super) stopping: AtomicBool,
     pub(crate) about: Arc<About>,
@@ -142,6 +145,8 @@ pub(crate) enum Output<A: ActorType> {
         local: Vec<Arc<LocalQueue<A>>>,
         event: Option<Arc<A::Event>>,
     },
+    /// An event that is kept for clients who are away.
+    Recorded(Box<Recorded<A>>),
     /// A message over a raw WebSocket.
     Message(Arc<Outbox>, Frame),
     Disconnect {
@@ -192,6 +197,7 @@ impl<A: ActorType> Hub<A> {
             #[cfg(feature = "sqlite")]
             sql: sql::Door::default(),
             schedules: Mutex::default(),
+            writes: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             background: OnceLock::new(),
@@ -305,8 +311,18 @@ impl<A: ActorType> Hub<A> {
         }
         let in_turn = self.effective(origin) == Origin::Turn;
         self.journal().get_or_insert_default().write(in_turn, ops)?;
+        self.note_write();
         self.touch(origin);
         Ok(())
+    }
+
+    /// How often something was written beside the state: who compares learns whether a handler did.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_write(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What the commit of `version` takes of what was written beside the state, and the alarm if it

@@ -5,6 +5,7 @@
 
 mod agenda;
 mod audience;
+mod broadcast;
 mod conn;
 mod ctx;
 mod derived;
@@ -34,7 +35,7 @@ pub use self::{
     conn::Conn,
     ctx::Ctx,
     derived::Derived,
-    event::{Event, NoEvent},
+    event::{Event, NoEvent, Replay},
     failure::{Failure, FailureKind},
     presence::{Arrival, Presence},
     reply::{Reply, ReplySlot, WireReply},
@@ -45,6 +46,7 @@ pub use self::{
 };
 pub(crate) use self::{
     agenda::callable,
+    broadcast::{Recorded, address},
     conn::{Inner, Listener, LocalQueue, Tags, Taken, Transport},
     failure::ON_ERROR,
     hub::{Doorbell, Hub, News, Origin, Output, ReadTurn, Turn},

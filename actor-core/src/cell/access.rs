@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actor::{Access, Actor, Hook, Inner, Origin, Reply, Transport},
-    connection::CloseFrame,
+    connection::{CloseFrame, RESYNC},
     error::ActorError,
     id::ConnId,
     queue::Sending,
@@ -43,6 +43,10 @@ impl<A: Actor> Cell<A> {
 
     /// A client wants to hear an event, or no more.
     pub(super) fn subscribe(&mut self, id: ConnId, event: Box<str>, on: bool) {
+        if *event == *RESYNC {
+            // Who wants to hear it is told whether it says so or not.
+            return;
+        }
         let caller = self.hub.table().by_id(id).cloned();
         let Some(caller) = caller.filter(|_| on) else {
             self.subscribed(id, &event, on);

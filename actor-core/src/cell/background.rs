@@ -127,6 +127,11 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// How many free handlers run.
+    pub(super) fn running_free(&self) -> usize {
+        self.free.as_ref().map_or(0, |it| it.tasks.len())
+    }
+
     /// Aborts what runs beside the turns and waits until it is gone, so that none of its writes reaches
     /// the next life.
     pub(super) async fn abort_beside(&mut self) {

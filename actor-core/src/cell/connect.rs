@@ -263,7 +263,12 @@ impl<A: Actor> Cell<A> {
     pub(super) fn subscribed(&mut self, id: ConnId, event: &str, on: bool) {
         let subscribed = self.hub.table().subscribe(id, event, on);
         match subscribed {
-            Ok(true) => self.connections_changed(),
+            Ok(true) => {
+                self.connections_changed();
+                if on {
+                    self.catch_up(id, event);
+                }
+            }
             Ok(false) => {}
             Err(TooManySubscriptions) => {
                 self.disconnect(

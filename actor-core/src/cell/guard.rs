@@ -16,7 +16,7 @@ use super::frame::{Keeper, Who};
 use crate::{actor::FailureKind, error::ActorError};
 
 /// Why a handler did not return.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Fault {
     Panicked(String),
     TimedOut(Duration),

@@ -21,7 +21,7 @@ use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver, Spawn},
     clock::Timestamp,
     config::{ActorOptions, Durability},
-    connection::{CloseFrame, Frame, Outbox, Ticket},
+    connection::{CloseFrame, Frame, Outbox, Rings, Ticket},
     error::ActorError,
     id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
@@ -83,6 +83,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) due: Option<Timestamp>,
     /// What watches this life, once it has begun.
     pub(super) awake: Option<Awake>,
+    /// Absent for the many actors that keep no events.
+    pub(super) rings: Option<Box<Rings>>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -178,6 +180,7 @@ impl<A: Actor> Cell<A> {
             background: None,
             due: None,
             awake: None,
+            rings: None,
             vigil: None,
         }
     }

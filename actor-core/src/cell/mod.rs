@@ -5,7 +5,7 @@
 //! - [`task`]: one life after another. [`live`]: what a life does next. [`startup`] comes before it,
 //!   in which [`restore`] brings the connections back, [`mod@stopping`] after.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
-//! - [`tunnel`]: what clients send takes effect once.
+//! - [`tunnel`]: what clients send takes effect once. [`replay`]: what clients missed is sent again.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
@@ -37,6 +37,7 @@ mod mailbox;
 mod persist;
 mod queue;
 mod raw;
+mod replay;
 mod request;
 mod restore;
 mod schedule;

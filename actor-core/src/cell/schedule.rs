@@ -124,16 +124,22 @@ impl<A: Actor> Cell<A> {
         self.tell(Event::WorkEnded);
     }
 
+    /// Puts writes of the library's own beside the state into the next commit. There is none for an
+    /// actor that stores nothing.
+    pub(super) fn write_beside(&mut self, ops: Vec<Op>) {
+        if ops.is_empty() || !self.stores() {
+            return;
+        }
+        if let Err(error) = self.hub.write(Origin::Beside, ops) {
+            let error = ActorError::new("actor", "storage_failed", error.to_string());
+            self.broken = Some(Broken::by_storage(error));
+        }
+    }
+
     /// Puts changes of the schedules into the next commit.
     pub(super) fn store_schedules(&mut self, ops: Vec<Op>) {
         if !ops.is_empty() {
-            if let Err(error) = self.hub.write(Origin::Beside, ops) {
-                self.broken = Some(Broken::by_storage(ActorError::new(
-                    "actor",
-                    "storage_failed",
-                    error.to_string(),
-                )));
-            }
+            self.write_beside(ops);
             self.connections_changed();
         }
         self.look_at_schedules();

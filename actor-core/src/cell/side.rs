@@ -145,11 +145,6 @@ impl<A: Actor> Cell<A> {
         self.slot.made_room();
     }
 
-    /// How many free handlers run.
-    pub(super) fn running_free(&self) -> usize {
-        self.free.as_ref().map_or(0, |it| it.tasks.len())
-    }
-
     /// Runs a job beside everything else.
     pub(super) fn spawn_free(&mut self, mut job: Job<A>) {
         self.machine.work.begin(WorkKind::Free);
@@ -205,6 +200,7 @@ impl<A: Actor> Cell<A> {
         durability: Durability,
     ) -> Vec<(ConnId, CloseFrame)> {
         let outputs = self.hub.take(turn_is_over);
+        let mut recorded = self.record_events(&outputs);
         self.count_work();
         if self.hub.is_dirty() {
             self.look_at_schedules();
@@ -219,6 +215,7 @@ impl<A: Actor> Cell<A> {
                 Output::Event { wire, local, event } => {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
+                Output::Recorded(_) => self.hold_recorded(recorded.pop_front()),
                 Output::Message(outbox, frame) => self.hold(tag, Held::Message(outbox, frame)),
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
                 // What is about to go need not be kept.

@@ -20,6 +20,7 @@ use super::{
     live::Cell,
     mailbox::Msg,
     persist::{self, StoredConn},
+    replay::KeptRows,
     restore::{self, Stored},
     slot::{self, Left, Slot},
 };
@@ -101,6 +102,7 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
         state,
         rows,
         schedules,
+        kept,
     } = sort(slot, entries)?;
     let generation = next_generation(slot, &record);
     slot.about.set_generation(generation.number());
@@ -132,7 +134,8 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     }
     let hub = Arc::new(hub);
     *hub.schedules() = schedules;
-    let cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
+    let mut cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
+    cell.restore_events(kept, generation);
     let begun = begin(cell, state, record.input, stale, left).await;
     #[cfg(feature = "sqlite")]
     if begun.is_err() {
@@ -251,6 +254,7 @@ struct Sorted {
     state: Option<Bytes>,
     rows: BTreeMap<ConnId, Stored>,
     schedules: Option<Box<schedule::Table>>,
+    kept: KeptRows,
 }
 
 fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted, Failure> {
@@ -258,6 +262,7 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted, Failure
         state: None,
         rows: BTreeMap::new(),
         schedules: None,
+        kept: KeptRows::default(),
     };
     let (mut schedules, mut shelf) = (BTreeMap::new(), None);
     for Entry { key, value } in entries {
@@ -277,6 +282,7 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted, Failure
                 let found = schedule::Shelf::decode(&value).map_err(|e| e.to_actor_error())?;
                 shelf = Some(found);
             }
+            keys::WakeKey::KeptEvent(event, number) => sorted.kept.add(event, number, value),
             keys::WakeKey::Unknown => {
                 tracing::warn!(actor = %slot.about.address, ?key, "an entry of an unknown kind");
             }

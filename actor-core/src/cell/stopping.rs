@@ -157,7 +157,9 @@ impl<A: Actor> Cell<A> {
         if self.rewinds {
             self.slot.rewind();
         }
-        let hopeless = self.slot.note_failure(self.rewinds) && self.rewinds;
+        // As in `abandon`: one that saved something is no sign that nothing can be saved.
+        let failed = self.rewinds && !self.saving.has_committed();
+        let hopeless = self.slot.note_failure(failed) && failed;
         let mut alarm = None;
         let mut in_vain = false;
         let mut mailbox = self.slot.mailbox();

@@ -13,7 +13,7 @@ use super::{
     wire::unknown_action,
 };
 use crate::{
-    actor::{Actor, Inner, Listener, Receiver, Reply, ReplySlot as _, WireReply, WireTo},
+    actor::{Actor, Hub, Inner, Listener, Receiver, Reply, ReplySlot as _, WireReply, WireTo},
     connection::{Frame, Fullness, Message, Outbox, Ticket},
     error::ActorError,
     id::ConnId,
@@ -67,10 +67,15 @@ impl<A: Actor> Cell<A> {
     /// What a message did is in the state, and its number goes to disk with that.
     pub(super) fn note_effect(&self, job: &Job<A>) {
         if let (Some(ticket), Some(conn)) = (&job.ticket, &job.caller) {
-            conn.taken().numbers.insert(ticket.number());
-            self.hub.table().mark_taken(conn.id);
+            note_taken(&self.hub, conn, ticket);
         }
     }
+}
+
+/// The number of a message goes to disk in the next commit.
+pub(super) fn note_taken<A: Actor>(hub: &Hub<A>, conn: &Inner<A>, ticket: &Ticket) {
+    conn.taken().numbers.insert(ticket.number());
+    hub.table().mark_taken(conn.id);
 }
 
 /// Whether a message took effect in a life that broke before its client could be told.

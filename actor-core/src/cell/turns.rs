@@ -2,8 +2,8 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
-    sync::Arc,
+    pin::{Pin, pin},
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,9 +18,16 @@ use super::{
     live::{Broken, Cell},
     mailbox::Msg,
     raw, slot,
+    tunnel::note_taken,
     why::Running,
 };
-use crate::actor::{Actor, Ctx, Hub, Origin, Receiver, Turn};
+use crate::{
+    actor::{Actor, Ctx, Hub, Origin, Receiver, Turn},
+    config::Durability,
+};
+
+/// A reader that is over.
+type Read<A> = (Job<A>, Result<(), Fault>);
 
 /// Readers at a time.
 const READERS: usize = 1024;
@@ -166,8 +173,9 @@ impl<A: Actor> Cell<A> {
     pub(super) async fn run_shared(&mut self, state: &A, job: Job<A>) {
         let handler = A::handler(&job.call);
         let mut began = None;
+        let cut = OnceLock::new();
         let mut running = FuturesUnordered::new();
-        let mut first = pin!(share(state, self.shared(job)));
+        let mut first = pin!(share(state, self.shared(job), &cut));
         let mut waiting = true;
         poll_fn(|cx| {
             if waiting && let Poll::Ready((job, outcome)) = first.as_mut().poll(cx) {
@@ -182,7 +190,13 @@ impl<A: Actor> Cell<A> {
             }
             let mut readers = *began.get_or_insert_with(|| Running::begun(handler));
             readers.count = running.len() + usize::from(waiting);
-            if self.poll_beside(cx, readers).is_ready() {
+            if let Poll::Ready(fault) = self.poll_beside(cx, readers) {
+                // Each ends by that, and comes again if it can.
+                let _ = cut.set(fault);
+                if waiting && let Poll::Ready((job, outcome)) = first.as_mut().poll(cx) {
+                    self.shared_done(job, outcome);
+                }
+                self.end_readers(&mut running, cx);
                 return Poll::Ready(());
             }
             if self.stores() && self.saving.is_due() {
@@ -193,12 +207,25 @@ impl<A: Actor> Cell<A> {
             while running.len() < READERS
                 && let Some(next) = self.next_reader(state)
             {
-                running.push(share(state, self.shared(next)));
+                running.push(share(state, self.shared(next), &cut));
                 cx.waker().wake_by_ref();
             }
             Poll::Pending
         })
         .await;
+    }
+
+    /// Ends those of the readers that are cut short, or just done.
+    fn end_readers(
+        &mut self,
+        readers: &mut FuturesUnordered<impl Future<Output = Read<A>>>,
+        cx: &mut Context<'_>,
+    ) {
+        for reader in Pin::new(readers).iter_pin_mut() {
+            if let Poll::Ready((job, outcome)) = reader.poll(cx) {
+                self.shared_done(job, outcome);
+            }
+        }
     }
 
     /// The next job if it is a reader, with short reads run on the way.
@@ -288,21 +315,48 @@ fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
     receiver == Some(Receiver::Shared)
 }
 
-/// Runs a reader.
+/// Runs a reader, to its end or until all are `cut` short. When it has written something beside the state,
+/// the number of its message goes to disk with that: it will not be done again.
 async fn share<A: Actor>(
     state: &A,
     (mut job, hub, timeout): (Job<A>, Arc<Hub<A>>, Duration),
-) -> (Job<A>, Result<(), Fault>) {
+    cut: &OnceLock<Fault>,
+) -> Read<A> {
     let origin = match job.then {
         Then::StateChange(_) => Origin::StateChange,
         _ => Origin::Beside,
     };
     let ctx = job.ctx(&hub, origin);
+    let Job {
+        call,
+        caller,
+        ticket,
+        then,
+        ..
+    } = &mut job;
     let who = Who {
         about: &hub.about,
         receiver: Receiver::Shared,
-        waits: waits(&job.then),
+        waits: waits(then),
     };
-    let outcome = Guard::new(state.run_shared(&ctx, &mut job.call), timeout, who).await;
+    let message = caller.as_ref().zip(ticket.as_ref());
+    let message = message.filter(|_| hub.options.durability != Durability::None);
+    let outcome = {
+        let mut turn = pin!(Guard::new(state.run_shared(&ctx, call), timeout, who));
+        poll_fn(|cx| {
+            if let Some(fault) = cut.get() {
+                return Poll::Ready(Err(fault.clone()));
+            }
+            let written = hub.writes();
+            let polled = turn.as_mut().poll(cx);
+            if let Some((conn, ticket)) = message
+                && hub.writes() != written
+            {
+                note_taken(&hub, conn, ticket);
+            }
+            polled
+        })
+        .await
+    };
     (job, outcome)
 }

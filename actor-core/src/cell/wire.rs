@@ -15,9 +15,9 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    actor::{About, Actor, HttpAnswer, Listener, Transport, WireReply, WireTo},
+    actor::{About, Actor, Event as _, HttpAnswer, Listener, Transport, WireReply, WireTo},
     config::ActorOptions,
-    connection::{CloseFrame, Frame, Message, Outbox},
+    connection::{CloseFrame, Frame, Message, Outbox, Seen, take_seen},
     error::{ActorError, IntoActorError as _},
     id::ConnId,
     lifecycle::{ActorStatus, Blocker, Stop},
@@ -217,7 +217,11 @@ impl<A: Actor> AnySlot for Slot<A> {
         self: Arc<Self>,
         socket: OpenSocket,
     ) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError> {
-        let params = decode_params::<A>(socket.params)?;
+        let (params, seen) = split_params::<A>(socket.params);
+        let params = decode_params::<A>(params)?;
+        if let Some(seen) = seen {
+            socket.outbox.follow(seen);
+        }
         let (to, opened) = oneshot::channel();
         let (transport, listener) = match socket.kind {
             SocketKind::Protocol => (Transport::Socket, Listener::Wire(socket.outbox)),
@@ -367,7 +371,17 @@ fn checked_body<A: Actor>(queue: &QueueSpec, body: Value) -> Result<Value, Actor
     Ok(body)
 }
 
+/// Parts what the client says it saw last from its params, if the actor keeps events at all.
+fn split_params<A: Actor>(params: Value) -> (Value, Option<Seen>) {
+    if A::Event::REPLAYS.is_empty() {
+        return (params, None);
+    }
+    take_seen(params)
+}
+
 fn decode_params<A: Actor>(params: Value) -> Result<A::Params, ActorError> {
+    // A client says the same with each of its calls.
+    let (params, _) = split_params::<A>(params);
     params.deserialize_into().map_err(|error| {
         ActorError::new(
             "actor",

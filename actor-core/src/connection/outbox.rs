@@ -12,7 +12,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::inbox::{Fullness, Inbox, InboxFull, Ticket};
+use super::{
+    inbox::{Fullness, Inbox, InboxFull, Ticket},
+    replay::Seen,
+};
 use crate::{clock::Timestamp, metrics, protocol::Encoding};
 
 /// One WebSocket message for a client.
@@ -98,6 +101,8 @@ struct Inner {
     frames: VecDeque<Frame>,
     bytes: usize,
     closing: Closing,
+    /// What a client saw last that wants to know where each event stands.
+    seen: Option<Box<Seen>>,
     waker: Option<Waker>,
     /// Whether the client is to be asked for a sign of life.
     asks: bool,
@@ -133,6 +138,21 @@ impl Outbox {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// The client says what it saw last, and from now on is told where each event stands.
+    pub(crate) fn follow(&self, seen: Seen) {
+        self.lock().seen = Some(Box::new(seen));
+    }
+
+    /// Whether the client wants to know where each event stands.
+    pub(crate) fn follows(&self) -> bool {
+        self.lock().seen.is_some()
+    }
+
+    /// What the client saw last of an event, if it said and was not asked before.
+    pub(crate) fn take_seen(&self, event: &str) -> Option<String> {
+        self.lock().seen.as_mut()?.remove(event)
     }
 
     /// What the client sent and the actor has not dealt with.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::pending,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -23,6 +24,10 @@ pub enum Fault {
     Refuse,
     /// It happens, and fails all the same.
     Tear,
+    /// It does not happen, and nobody ever answers.
+    Swallow,
+    /// It happens, and nobody ever answers.
+    Silence,
     /// The process dies before it: it and every later call fail with [`StorageError::Closed`].
     Crash,
     /// The process dies after it and before the answer.
@@ -199,6 +204,11 @@ impl<D: Driver> Faults<D> {
                 // Whether it could be made at all is what the caller will never know.
                 let _ = write.await;
                 Err(refused("after it happened"))
+            }
+            Some(Fault::Swallow) => pending().await,
+            Some(Fault::Silence) => {
+                let _ = write.await;
+                pending().await
             }
             Some(Fault::Crash) => Err(StorageError::Closed),
             Some(Fault::CrashTorn) => {

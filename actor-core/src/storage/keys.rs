@@ -13,6 +13,8 @@ const SCHEDULE: &[u8] = &[1, 3];
 const SCHEDULE_SHELF: &[u8] = &[1, 4];
 /// Apart from the connection's row, since it changes with each message.
 const TAKEN: &[u8] = &[1, 5];
+/// Events that are kept for clients who are away: the next number follows from the newest.
+const KEPT_EVENT: &[u8] = &[1, 6];
 
 /// What stands before the keys that the author chose.
 pub(crate) const KV: &[u8] = &[2];
@@ -35,6 +37,18 @@ pub(crate) fn connection(id: ConnId) -> Vec<u8> {
 /// The messages that a connection has taken.
 pub(crate) fn taken(id: ConnId) -> Vec<u8> {
     [TAKEN, id.as_bytes()].concat()
+}
+
+/// One event that is kept.
+pub(crate) fn kept_event(event: &str, number: u64) -> Vec<u8> {
+    // The number last, and of one length: so rows of an event stand in order.
+    [KEPT_EVENT, event.as_bytes(), &number.to_be_bytes()].concat()
+}
+
+/// Reads a key of an event that is kept back.
+pub(crate) fn read_kept_event(key: &[u8]) -> Option<(&str, u64)> {
+    let (event, number) = key.strip_prefix(KEPT_EVENT)?.split_last_chunk()?;
+    Some((str::from_utf8(event).ok()?, u64::from_be_bytes(*number)))
 }
 
 /// One schedule.
@@ -123,23 +137,27 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 
 /// What a key found under [`WAKE`] names.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum WakeKey {
+pub(crate) enum WakeKey<'a> {
     State,
     Connection(ConnId),
     Taken(ConnId),
     Schedule(ScheduleId),
     ScheduleShelf,
+    KeptEvent(&'a str, u64),
     /// Written by a version we do not know.
     Unknown,
 }
 
 /// Reads a key back.
-pub(crate) fn read(key: &[u8]) -> WakeKey {
+pub(crate) fn read(key: &[u8]) -> WakeKey<'_> {
     if key == STATE {
         return WakeKey::State;
     }
     if key == SCHEDULE_SHELF {
         return WakeKey::ScheduleShelf;
+    }
+    if let Some((event, number)) = read_kept_event(key) {
+        return WakeKey::KeptEvent(event, number);
     }
     let id_after = |prefix| key.strip_prefix(prefix)?.try_into().ok();
     if let Some(id) = id_after(CONN) {
@@ -166,6 +184,9 @@ mod tests {
         let schedule_id = ScheduleId::from_bytes([8; 16]);
         assert_eq!(read(&schedule(schedule_id)), WakeKey::Schedule(schedule_id));
         assert_eq!(read(&schedule_shelf()), WakeKey::ScheduleShelf);
+        let kept = kept_event("line", 300);
+        assert_eq!(read(&kept), WakeKey::KeptEvent("line", 300));
+        assert!(kept.starts_with(WAKE) && kept_event("line", 7) < kept);
         assert_eq!(read(&[9]), WakeKey::Unknown);
         assert!(schedule(schedule_id).starts_with(WAKE) && schedule_shelf().starts_with(WAKE));
         assert!(!schedule_run(Some(schedule_id), 1).starts_with(WAKE));

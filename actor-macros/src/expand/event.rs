@@ -14,11 +14,19 @@ pub(crate) fn events(model: &Events) -> TokenStream {
         .iter()
         .map(|Event { ident, name, .. }| quote!(Self::#ident { .. } => #name,));
     let args = model.variants.iter().map(args);
+    let replays = model.variants.iter().filter_map(|it| {
+        let (name, keep) = (&it.name, it.replay.as_ref()?);
+        Some(quote!(__p::Replay::new(#name, #keep)))
+    });
+    let replays: Vec<_> = replays.collect();
+    let replays = (!replays.is_empty())
+        .then(|| quote!(const REPLAYS: &'static [__p::Replay] = &[#(#replays),*];));
     sealed(
         &[],
         &quote! {
             #[automatically_derived]
             impl __p::Event for #this {
+                #replays
                 fn name(&self) -> &'static __p::str {
                     match *self { #(#names)* }
                 }

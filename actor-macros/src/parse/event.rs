@@ -10,6 +10,9 @@ use crate::{
     names::Case,
 };
 
+/// Most events of a kind that are kept.
+const MAX_REPLAY: u32 = 10_000;
+
 pub(crate) fn events(errors: &mut Errors, input: DeriveInput) -> Events {
     let mut options = Options::new("event", &["rename_all"]);
     for attr in attrs_called(&input.attrs, "event") {
@@ -49,11 +52,16 @@ pub(crate) fn events(errors: &mut Errors, input: DeriveInput) -> Events {
 }
 
 fn event(errors: &mut Errors, variant: syn::Variant, case: Case) -> Event {
-    let mut options = Options::new("event", &["name"]);
+    let mut options = Options::new("event", &["name", "replay"]);
     for attr in attrs_called(&variant.attrs, "event") {
         options.add(errors, &attr);
     }
     let name = options.name(errors, "name").map(|it| it.value());
+    let replay = options.count(errors, "replay");
+    let too_many = |it: &&syn::LitInt| it.base10_parse().is_ok_and(|it: u32| MAX_REPLAY < it);
+    if let Some(replay) = replay.as_ref().filter(too_many) {
+        errors.at(replay, format!("`replay` is at most {MAX_REPLAY}"));
+    }
     let shape = match variant.fields {
         Fields::Unit => Shape::Unit,
         Fields::Unnamed(fields) => {
@@ -72,6 +80,7 @@ fn event(errors: &mut Errors, variant: syn::Variant, case: Case) -> Event {
     Event {
         ident: variant.ident,
         name,
+        replay,
         shape,
     }
 }
