@@ -98,14 +98,14 @@
 //! | [`clock`] | time of day and randomness, to be replaced in tests |
 //!
 //! The guide: [lifecycle](guide::lifecycle), [durability](guide::durability),
-//! [hibernation](guide::hibernation), [concurrency](guide::concurrency),
-//! [actors among themselves](guide::peers), [groups and presence](guide::groups), [queues](guide::queues),
+//! [hibernation](guide::hibernation), [concurrency](guide::concurrency), [actors among
+//! themselves](guide::peers), [groups and presence](guide::groups), [queues](guide::queues),
 //! [access](guide::access), [errors](guide::errors), [requests](guide::requests),
 //! [metrics](guide::metrics), [raw WebSockets](guide::websockets), [schedules](guide::schedules),
-//! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`),
-//! [without macros](guide::by_hand), [coming from elsewhere](guide::coming_from). The options of each macro stand with
-//! [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event), [`#[derive(Queue)]`](macro@Queue) and
-//! [`#[derive(ActionError)]`](macro@ActionError).
+//! [storage](guide::storage), [SQL](guide::sql), testing (with the feature `testing`), [without
+//! macros](guide::by_hand), [coming from elsewhere](guide::coming_from). The options of each macro
+//! stand with [`#[actor]`](macro@actor), [`#[derive(Event)]`](macro@Event),
+//! [`#[derive(Queue)]`](macro@Queue) and [`#[derive(ActionError)]`](macro@ActionError).
 //!
 //! # Features
 //!
