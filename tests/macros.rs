@@ -13,6 +13,7 @@ use actor_core::{
     gateway::ActionRequest,
     prelude::*,
     protocol::{Encoding, target::Target},
+    testing::SchemaLock,
 };
 
 #[actor(
@@ -333,4 +334,49 @@ fn a_transient_field_is_never_stored() {
         "{stored_text:?}"
     );
     assert!(!Document::decode(2, &stored).unwrap().open);
+}
+
+#[actor(version = 3, migrate = upgrade)]
+#[serde(deny_unknown_fields)]
+struct Locked {
+    plain: u32,
+    nested: std::collections::BTreeMap<String, Vec<(u8, Option<bool>)>>,
+    #[serde(default, rename = "l")]
+    later: [u8; 2],
+    #[actor(transient)]
+    open: bool,
+}
+
+#[actor]
+impl Locked {
+    #[on_create]
+    async fn create() -> Self {
+        unreachable!("only its form matters")
+    }
+
+    #[on_wake]
+    async fn wake(&mut self) {
+        self.open = !self.open;
+    }
+}
+
+#[test]
+fn a_form_is_written_down_as_it_stands_in_the_source() {
+    let locked = SchemaLock::new().actor::<Locked>().to_string();
+    let expected = r#"locked 3
+  #[serde(deny_unknown_fields)]
+  plain: u32
+  nested: std::collections::BTreeMap<String, Vec<(u8, Option<bool>)>>
+  #[serde(default, rename = "l")] later: [u8; 2]
+"#;
+    assert_eq!(locked, expected);
+}
+
+/// Bytes that version 1 of `Document` stored, kept since.
+#[test]
+fn s6_a_golden_state_of_the_first_version_is_still_read() {
+    const FIRST: &[u8] = b"\xa2\x64text\x63a\nb\x65words\x02";
+    let document = Document::decode(1, FIRST).unwrap();
+    assert_eq!(document.lines, ["a", "b"]);
+    assert_eq!((&*document.title, document.open), ("", false));
 }

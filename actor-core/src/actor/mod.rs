@@ -85,6 +85,8 @@ pub trait ActorType: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The version of its stored form; an older one is read through `migrate`.
     const VERSION: u32;
+    /// What its stored form consists of, as it is written in the source: a line for each field.
+    const SCHEMA: &'static [&'static str] = &[];
     /// How Rust names of actions become wire names.
     const RENAME_ALL: RenameAll = RenameAll::CamelCase;
 

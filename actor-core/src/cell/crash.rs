@@ -112,8 +112,12 @@ impl<A: Actor> Slot<A> {
         let next = self.crashed(by_author);
         // One that cannot start can still be destroyed, without the hook.
         let unwanted = next == Next::Destroy || self.mailbox().is_doomed();
-        if is_final || unwanted && self.remove().await {
-            self.vanish();
+        if is_final {
+            self.vanish(&slot::gone());
+            return Down::Over;
+        }
+        if unwanted && self.remove().await {
+            self.vanish(&slot::destroyed_meanwhile());
             return Down::Over;
         }
         let mut mailbox = self.mailbox();
@@ -165,8 +169,8 @@ impl<A: Actor> Slot<A> {
             .is_ok()
     }
 
-    /// The actor is gone without having been asked.
-    pub(super) fn vanish(&self) {
+    /// The actor is gone without having been asked, of which `error` tells.
+    pub(super) fn vanish(&self, error: &ActorError) {
         let mut mailbox = self.mailbox();
         mailbox.phase = Phase::Gone;
         let turns = mailbox.end_life();
@@ -174,7 +178,7 @@ impl<A: Actor> Slot<A> {
         mailbox.shrink();
         drop(mailbox);
         drop(turns);
-        self.told(waiting, &slot::gone());
+        self.told(waiting, error);
         self.completions.forget_all();
         self.strike();
         let sockets = std::mem::take(&mut *self.sockets());

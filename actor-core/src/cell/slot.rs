@@ -305,6 +305,13 @@ pub(crate) fn destroyed_meanwhile() -> ActorError {
     ActorError::new("actor", "destroyed_while_waiting_for_ready", text)
 }
 
+/// Whether somebody was refused because the actor is gone.
+pub(super) fn is_gone(error: &ActorError) -> bool {
+    [gone(), destroyed_meanwhile()]
+        .iter()
+        .any(|it| error.is(it.group(), it.code()))
+}
+
 /// The actor was destroyed.
 pub(crate) fn gone() -> ActorError {
     ActorError::new(

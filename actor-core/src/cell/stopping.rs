@@ -292,7 +292,7 @@ impl<A: Actor> Cell<A> {
         }
         let next = self.slot.crashed(broken.cause == Cause::Handler);
         if next == Next::Destroy && self.slot.remove().await {
-            self.slot.vanish();
+            self.slot.vanish(&slot::destroyed_meanwhile());
             return Some(Down::Over);
         }
         let shutdown = self.slot.host.is_closing();

@@ -9,7 +9,7 @@ use super::{
     guard::guard_now,
     live::{Cell, Held},
     mailbox::Msg,
-    slot::Slot,
+    slot::{self, Slot},
 };
 #[cfg(feature = "sqlite")]
 use crate::error::IntoActorError as _;
@@ -137,7 +137,7 @@ impl Visit {
             Self::ReplaceState(_, to) => drop(to.send(Err(error.clone()))),
             Self::Stay(to) => drop(to.send(Err(error.clone()))),
             // Somebody else was quicker.
-            Self::Destroy(to) if error.is("actor", "not_found") => drop(to.send(Ok(()))),
+            Self::Destroy(to) if slot::is_gone(error) => drop(to.send(Ok(()))),
             Self::Destroy(to) => drop(to.send(Err(error.clone()))),
         }
     }

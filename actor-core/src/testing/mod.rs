@@ -1,12 +1,16 @@
 //! For tests of actors: a registry whose time, storage and death the test decides.
 
 mod clock;
+mod schema;
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-pub use self::clock::VirtualClock;
+pub use self::{
+    clock::VirtualClock,
+    schema::{SchemaError, SchemaLock},
+};
 pub use crate::storage::{
     conformance,
     faults::{Fault, Faults},

@@ -1,12 +1,14 @@
 //! A struct with `#[actor]`: the struct, its stored form, `impl ActorType`, and its handle.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use std::mem;
+
+use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{Attribute, LitStr, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{durability, duration, sealed};
 use crate::{
-    model::{Crash, Setting, SettingValue, State, Wait},
+    model::{Crash, Field, Setting, SettingValue, State, Wait},
     names::{self, Case},
 };
 
@@ -74,6 +76,7 @@ fn impl_type(model: &State) -> TokenStream {
     let actor = &model.item.ident;
     let head = head(model);
     let options = options(&model.settings);
+    let schema = schema(model);
     let migrate = match &model.migrate {
         None => quote!(__p::Option::None),
         Some(path) => quote! {
@@ -91,6 +94,7 @@ fn impl_type(model: &State) -> TokenStream {
         #[automatically_derived]
         impl __p::ActorType for #actor {
             #head
+            const SCHEMA: &'static [&'static __p::str] = &[#(#schema),*];
             #options
             fn encode(&self, __out: &mut __p::Vec<__p::u8>) -> __p::Result<(), __p::StateError> {
                 __p::encode_state(&__Write(self), __out)
@@ -107,6 +111,61 @@ fn impl_type(model: &State) -> TokenStream {
                 let mut __new = __p::read_state::<__Read>(__stored)?.0;
                 #(#kept)*
                 __p::Result::Ok(())
+            }
+        }
+    }
+}
+
+/// The stored form as a test writes it down: what serde is told of it, then a line for each field.
+fn schema(model: &State) -> Vec<String> {
+    let stored = model.fields.iter().filter(|it| !it.transient);
+    let fields = stored.map(
+        |Field {
+             ident, ty, attrs, ..
+         }| { plain(&quote!(#(#attrs)* #ident: #ty)) },
+    );
+    let container = model.serde.iter().map(|it| plain(&quote!(#[serde(#it)])));
+    container.chain(fields).collect()
+}
+
+/// Tokens as one would write them, whatever compiler prints them.
+fn plain(tokens: &TokenStream) -> String {
+    let mut text = String::new();
+    write_plain(tokens.clone(), &mut text);
+    text
+}
+
+fn write_plain(tokens: TokenStream, text: &mut String) {
+    let mut joins = false;
+    for token in tokens {
+        let joined = mem::take(&mut joins);
+        match token {
+            TokenTree::Group(it) => {
+                let (open, close) = match it.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_plain(it.stream(), text);
+                text.push_str(close);
+            }
+            TokenTree::Punct(it) => {
+                joins = it.spacing() == Spacing::Joint;
+                match it.as_char() {
+                    ch @ (',' | ';') => text.extend([ch, ' ']),
+                    ch @ ('=' | '+') => text.extend([' ', ch, ' ']),
+                    ':' if !joins && !joined => text.push_str(": "),
+                    ch => text.push(ch),
+                }
+            }
+            word => {
+                let is_word = |it: char| it.is_alphanumeric() || matches!(it, '_' | ']');
+                if text.ends_with(is_word) {
+                    text.push(' ');
+                }
+                text.push_str(&word.to_string());
             }
         }
     }

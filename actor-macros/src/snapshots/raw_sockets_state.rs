@@ -33,6 +33,7 @@ const _: () = {
         type Queue = __p::NoQueue;
         const NAME: &'static __p::str = "echo";
         const VERSION: __p::u32 = 1;
+        const SCHEMA: &'static [&'static __p::str] = &[];
         fn options() -> __p::ActorOptions {
             let mut __options = <__p::ActorOptions as __p::Default>::default();
             __options.max_message = 1024;

@@ -33,6 +33,7 @@ const _: () = {
         type Queue = __p::NoQueue;
         const NAME: &'static __p::str = "ping";
         const VERSION: __p::u32 = 1;
+        const SCHEMA: &'static [&'static __p::str] = &[];
         fn encode(
             &self,
             __out: &mut __p::Vec<__p::u8>,

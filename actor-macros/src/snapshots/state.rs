@@ -52,6 +52,10 @@ const _: () = {
         const NAME: &'static __p::str = "room";
         const VERSION: __p::u32 = 2;
         const RENAME_ALL: __p::RenameAll = __p::RenameAll::SnakeCase;
+        const SCHEMA: &'static [&'static __p::str] = &[
+            "topic: String",
+            "#[serde(default, rename = \"l\")] lines: Vec<Line>",
+        ];
         fn options() -> __p::ActorOptions {
             let mut __options = <__p::ActorOptions as __p::Default>::default();
             __options.durability = __p::Durability::Relaxed;
