@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, timeout};
 
 use super::persist;
 use crate::{
@@ -23,11 +23,7 @@ use crate::{
 /// How long storage may take to answer (P5).
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A commit that storage has not answered yet.
-struct InFlight {
-    answer: Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>>,
-    since: Stopwatch,
-}
+type InFlight = Pin<Box<dyn Future<Output = (Stopwatch, Result<Committed, StorageError>)> + Send>>;
 
 /// When the next commit should start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,9 +50,6 @@ pub(super) struct Saving {
     generation: Generation,
     /// A snapshot taken while another commit is in flight.
     queued: Option<Box<Batch>>,
-    /// When the commit in flight, or the last, had to be answered. Kept from one to the next: to set a
-    /// timer later costs much less than to make one.
-    patience: Option<Pin<Box<Sleep>>>,
     last: Instant,
     size: usize,
     /// Connections whose rows the commits under way remove.
@@ -88,7 +81,6 @@ impl Saving {
             state_changed: false,
             in_flight: None,
             queued: None,
-            patience: None,
             wanted: Wanted::No,
             last: now,
             size: 0,
@@ -286,14 +278,13 @@ impl Saving {
 
     fn launch(&mut self, batch: Batch) {
         let driver = Arc::clone(&self.driver);
-        let since = Stopwatch::start();
-        let until = Instant::now() + DEADLINE;
-        match &mut self.patience {
-            Some(patience) => patience.as_mut().reset(until),
-            none => *none = Some(Box::pin(sleep_until(until))),
-        }
-        let answer = Box::pin(async move { driver.commit(batch).await });
-        self.in_flight = Some(InFlight { answer, since });
+        self.in_flight = Some(Box::pin(async move {
+            let since = Stopwatch::start();
+            // Should it happen all the same, the next life's higher generation fences it off (K6).
+            let result = timeout(DEADLINE, driver.commit(batch)).await;
+            let silence = |_| Err(StorageError::Failed("no answer within 30 s".into()));
+            (since, result.unwrap_or_else(silence))
+        }));
     }
 
     /// Ready when the commit in flight is over; the one behind it is started.
@@ -304,20 +295,10 @@ impl Saving {
         let Some(in_flight) = &mut self.in_flight else {
             return Poll::Pending;
         };
-        let result = match in_flight.answer.as_mut().poll(cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                let patience = self.patience.as_mut();
-                if patience.is_none_or(|it| it.as_mut().poll(cx).is_pending()) {
-                    return Poll::Pending;
-                }
-                // Should it happen all the same, the next life's higher generation fences it off (K6).
-                Err(StorageError::Failed("no answer within 30 s".into()))
-            }
-        };
-        let Some(InFlight { since, .. }) = self.in_flight.take() else {
+        let Poll::Ready((since, result)) = in_flight.as_mut().poll(cx) else {
             return Poll::Pending;
         };
+        self.in_flight = None;
         if result.is_ok() {
             self.last = Instant::now();
             self.has_committed = true;
