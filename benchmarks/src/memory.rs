@@ -1,7 +1,17 @@
-//! Resident memory of idle sockets: each server in a process of its own, which is this program
-//! started again with `--serve-..`; its parent holds the sockets' other ends.
+//! What sockets cost that nobody speaks over: memory, time of the processor, and how long their actors
+//! take to be back. Each server is in a process of its own, which is this program started again with
+//! `--serve-..`; its parent holds the sockets' other ends.
 
-use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actor_core::{prelude::*, storage::Sqlite};
 use anyhow::{Context, Result, bail};
@@ -9,30 +19,70 @@ use axum::{Router, routing::post};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
-    time::sleep,
+    task::yield_now,
+    time::{Instant, sleep},
 };
 
 use crate::{
     client::{self, Line},
     floor::{self, QUERY},
-    measure::Figures,
+    measure::{Figures, median},
     report::{Report, Target, Unit},
     ws::{action, connect},
 };
 
-const SOCKETS: u32 = 5_000;
+/// As many sockets as the limit of open files of either process has room for, up to this.
+const SOCKETS: u32 = 20_000;
 const ACTORS: u32 = 50;
+/// Sockets of one actor that come back together.
+const RESTORED: u32 = 10_000;
+/// Files that a process has open besides.
+const OTHER_FILES: u64 = 100;
+/// How long nobody speaks.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What a socket asleep may cost, in bytes.
+const PER_SOCKET: f64 = 6.0 * 1024.0;
+/// How long another actor's call may wait for sockets that come back, in seconds.
+const HELD_UP: f64 = 0.001;
 
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
-    let floor = resident_per_socket("floor").await?;
-    let ours = resident_per_socket("ours").await?;
+    let sockets = rlimit::Resource::NOFILE.get_soft()? - OTHER_FILES;
+    let sockets = u32::try_from(sockets).map_or(SOCKETS, |it| it.min(SOCKETS));
+    let floor = idle("floor", sockets).await?;
+    let ours = idle("ours", sockets).await?;
+    let what = format!("idle socket, of {sockets} (50 actors asleep)");
     report.line(
-        "idle socket, of 5000 (50 actors asleep)",
+        &what,
         Unit::Bytes,
-        Some(("axum", &floor)),
-        Some(&ours),
-        Target::RatioAtMost(1.2),
+        Some(("axum", &floor.bytes)),
+        Some(&ours.bytes),
+        Target::AtMost(PER_SOCKET),
+    );
+    report.line(
+        "processor in 10 s without a word",
+        Unit::Time,
+        Some(("axum", &floor.busy)),
+        Some(&ours.busy),
+        Target::AtMost(0.02),
+    );
+    // As often as it would be answered awake, and a wake.
+    let allowed = 3.0 * ours.awake.median() + ours.wake.median();
+    report.line(
+        "first message to one asleep",
+        Unit::Time,
+        Some(("awake", &ours.awake)),
+        Some(&ours.first),
+        Target::AtMost(allowed),
+    );
+    let (quiet, restoring) = held_up(sockets.min(RESTORED)).await?;
+    report.line(
+        "longest call beside 10000 sockets' return",
+        Unit::Time,
+        Some(("without", &quiet)),
+        Some(&restoring),
+        Target::AtMost(HELD_UP),
     );
     Ok(())
 }
@@ -40,7 +90,9 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
 /// Serves one side until the parent ends this process; says on stdout where.
 pub(crate) async fn serve(side: &str, database: &str) -> Result<()> {
     let router = match side {
-        "floor" => floor::router().route("/awake", post("0")),
+        "floor" => floor::router()
+            .route("/awake", post("0"))
+            .route("/wake", post("0")),
         "ours" => sleepers(database).await?,
         _ => bail!("nothing to serve as `{side}`"),
     };
@@ -58,11 +110,10 @@ pub(crate) struct Sleeper {
 
 #[actor]
 impl Sleeper {
-    /// Adds; what the count is then.
+    /// What the count is, and more.
     #[action]
-    async fn increment(&mut self, by: i64) -> i64 {
-        self.count += by;
-        self.count
+    async fn get(&self, more: i64) -> i64 {
+        self.count + more
     }
 }
 
@@ -70,39 +121,176 @@ async fn sleepers(database: &str) -> Result<Router> {
     let registry = Registry::builder()
         .actor::<Sleeper>()
         .storage(Sqlite::open(database)?)
+        // The clients here answer no pings.
+        .without_liveness()
         .build()
         .await?;
+    let (probed, restoring) = (registry.clone(), registry.clone());
     let gateway = registry.gateway();
     let awake = async move || {
         let mut awake = 0;
-        for actor in 0..ACTORS {
-            let found = gateway
-                .find_by_key("default", "counter", actor.to_string().into())
-                .await;
+        let keys = (0..ACTORS).map(|it| it.to_string());
+        for key in keys.chain([BIG.to_owned()]) {
+            let found = gateway.find_by_key("default", "counter", key.into()).await;
             awake += u32::from(matches!(found, Ok(Some(actor)) if actor.is_awake()));
         }
         awake.to_string()
     };
-    Ok(actor_axum::router(registry).route("/awake", post(awake)))
+    Ok(actor_axum::router(registry)
+        .route("/awake", post(awake))
+        .route("/wake", post(async move || seconds(wake(&probed).await)))
+        .route(
+            "/quiet",
+            post({
+                let registry = restoring.clone();
+                async move || seconds(longest_call(&registry, sleep(Duration::from_secs(1))).await)
+            }),
+        )
+        .route(
+            "/restore",
+            post(async move || {
+                let big = restoring.get_or_create::<Sleeper>(BIG);
+                let back = async {
+                    let _counted = big.get(0).await;
+                };
+                seconds(longest_call(&restoring, back).await)
+            }),
+        ))
 }
 
-/// Bytes by which a server grows for each socket opened to it and left alone.
-async fn resident_per_socket(side: &str) -> Result<Figures> {
+/// The actor with many sockets.
+const BIG: &str = "big";
+
+fn seconds(took: Duration) -> String {
+    took.as_secs_f64().to_string()
+}
+
+/// How long a call takes that wakes its actor, and has no sockets to bring back.
+async fn wake(registry: &Registry) -> Duration {
+    let mut took = Vec::new();
+    for key in 0..20 {
+        let lone = registry.get_or_create::<Sleeper>(format!("lone {key}"));
+        let Ok(actor) = lone.actor().await else {
+            continue;
+        };
+        let _created = lone.get(0).await;
+        actor.sleep();
+        while actor.is_awake() {
+            yield_now().await;
+        }
+        let begun = Instant::now();
+        let _woken = lone.get(0).await;
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    took[took.len() / 2]
+}
+
+/// The longest that a call of another actor takes while `work` goes on.
+async fn longest_call(registry: &Registry, work: impl Future<Output = ()>) -> Duration {
+    let other = registry.get_or_create::<Sleeper>("other");
+    let over = Arc::new(AtomicBool::new(false));
+    let calls = tokio::spawn({
+        let over = Arc::clone(&over);
+        async move {
+            let mut longest = Duration::ZERO;
+            let _woken = other.get(0).await;
+            while !over.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                let _counted = other.get(0).await;
+                longest = longest.max(begun.elapsed());
+                sleep(Duration::from_micros(100)).await;
+            }
+            longest
+        }
+    });
+    sleep(Duration::from_millis(200)).await;
+    work.await;
+    over.store(true, Ordering::Relaxed);
+    calls.await.unwrap_or_default()
+}
+
+/// What idle sockets cost.
+struct Idle {
+    /// By which the server grows for each.
+    bytes: Figures,
+    /// Seconds of the processor in [`QUIET`].
+    busy: Figures,
+    /// Until a message to an actor is answered: the first that wakes it, the next.
+    first: Figures,
+    awake: Figures,
+    /// Until a call is answered that wakes an actor without sockets.
+    wake: Figures,
+}
+
+async fn idle(side: &str, sockets: u32) -> Result<Idle> {
     let folder = tempfile::tempdir()?;
     let (server, addr) = start(side, folder.path()).await?;
     // The first socket pays for what all share.
     let mut lines = vec![connect(addr, &query(0)).await?];
     let before = settled(&server, addr).await?;
-    for socket in 0..SOCKETS {
+    for socket in 1..sockets {
         lines.push(connect(addr, &query(socket)).await?);
     }
     let after = settled(&server, addr).await?;
+    let busy = processor(&server)?;
+    sleep(QUIET).await;
+    let busy = processor(&server)? - busy;
+    let mut asked = Line::open(addr).await?;
+    let wake = String::from_utf8_lossy(asked.ask(&client::post("/wake", "")).await?).parse()?;
+    let (mut first, mut awake) = (Vec::new(), Vec::new());
     // Whoever sleeps wakes: the sockets are not just forgotten.
-    for line in &mut lines {
-        line.exchange(&action("increment", "[1]")).await?;
+    for (at, line) in lines.iter_mut().enumerate() {
+        let begun = Instant::now();
+        line.exchange(&action("get", "[0]")).await?;
+        let took = begun.elapsed().as_secs_f64();
+        if at < ACTORS as usize {
+            first.push(took);
+            let begun = Instant::now();
+            line.exchange(&action("get", "[0]")).await?;
+            awake.push(begun.elapsed().as_secs_f64());
+        }
     }
-    Ok(Figures::once((after - before) / f64::from(SOCKETS)))
+    Ok(Idle {
+        bytes: Figures::once((after - before) / f64::from(sockets - 1)),
+        busy: Figures::once(busy),
+        first: Figures::once(median(first)),
+        awake: Figures::once(median(awake)),
+        wake: Figures::once(wake),
+    })
 }
+
+/// The longest that an actor's call takes in a second without anything, and while the sockets of
+/// another come back.
+async fn held_up(sockets: u32) -> Result<(Figures, Figures)> {
+    let folder = tempfile::tempdir()?;
+    let (server, addr) = start("ours", folder.path()).await?;
+    let mut lines = Vec::new();
+    for _ in 0..sockets {
+        lines.push(connect(addr, &QUERY.replace("rvt-key=k", &format!("rvt-key={BIG}"))).await?);
+    }
+    settled(&server, addr).await?;
+    let mut line = Line::open(addr).await?;
+    let quiet = String::from_utf8_lossy(line.ask(&client::post("/quiet", "")).await?).parse()?;
+    let held = String::from_utf8_lossy(line.ask(&client::post("/restore", "")).await?).parse()?;
+    Ok((Figures::once(quiet), Figures::once(held)))
+}
+
+/// Seconds of the processor that a server has used.
+fn processor(server: &Child) -> Result<f64> {
+    let pid = server.id().context("a server ended")?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name before may hold anything; user and system time are the 12th and 13th after it.
+    let (_, rest) = stat.rsplit_once(')').context("stat names the program")?;
+    let mut ticks = 0.0;
+    for field in rest.split_whitespace().skip(11).take(2) {
+        ticks += field.parse::<f64>()?;
+    }
+    Ok(ticks / TICKS)
+}
+
+/// Ticks of a second on every Linux this runs on.
+const TICKS: f64 = 100.0;
 
 fn query(socket: u32) -> String {
     let actor = socket % ACTORS;
