@@ -250,15 +250,15 @@ async fn s6_a_state_of_a_newer_program_is_left_alone() {
 
 #[tokio::test]
 async fn s6_a_connection_of_a_newer_program_is_left_alone() {
-    let error = meet(|it| replace(it, b"\x61v\x02\x66params", b"\x61v\x03\x66params")).await;
+    let error = meet(|it| replace(it, b"\x61v\x02\x66params", b"\x61v\x04\x66params")).await;
     assert!(error.is("protocol", "invalid_persisted_data"), "{error}");
-    assert!(error.message().contains('3'), "{error}");
+    assert!(error.message().contains('4'), "{error}");
 }
 
 /// A newer row may have other fields than ours; its version is what counts.
 #[tokio::test]
 async fn s6_a_connection_of_other_fields_is_left_alone() {
-    let error = meet(|it| replace(it, b"\x61v\x02\x66params", b"\x61v\x03\x66porams")).await;
+    let error = meet(|it| replace(it, b"\x61v\x02\x66params", b"\x61v\x04\x66porams")).await;
     assert!(error.is("protocol", "invalid_persisted_data"), "{error}");
-    assert!(error.message().contains("version 3"), "{error}");
+    assert!(error.message().contains("version 4"), "{error}");
 }
