@@ -53,6 +53,17 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("not within {SOON:?}: {what}"))
 }
 
+/// Waits until the connection of a `counter` is open. What the client is asked before, it sends in any
+/// order: a call may then overtake the subscription that is to hear of it.
+async fn open(connection: &ActorConnection) {
+    let count = soon(
+        "the connection opens",
+        connection.action("getCount", vec![]),
+    )
+    .await;
+    assert_eq!(count.unwrap(), json!(0));
+}
+
 /// What a connection reports of its own opening and closing, from now on.
 struct Life {
     opened: mpsc::UnboundedReceiver<()>,
@@ -184,6 +195,7 @@ async fn a_connection_calls_and_hears_events() {
             .get_or_create("counter", new_key(), GetOrCreateOptions::default())
             .unwrap();
         let connection = counter.connect();
+        open(&connection).await;
         let (heard, mut events) = mpsc::unbounded_channel();
         let (heard_once, mut once) = mpsc::unbounded_channel();
         connection
@@ -329,6 +341,7 @@ async fn a_cut_connection_comes_back_and_subscribes_again() {
             .get_or_create("counter", key.clone(), GetOrCreateOptions::default())
             .unwrap()
             .connect();
+        open(&connection).await;
         let (heard, mut events) = mpsc::unbounded_channel();
         connection
             .on_event("newCount", move |args| heard.send(args.clone()).unwrap())
