@@ -36,8 +36,8 @@ const SOCKETS: u32 = 20_000;
 const ACTORS: u32 = 50;
 /// Sockets of one actor that come back together.
 const RESTORED: u32 = 10_000;
-/// Files that a process has open besides.
-const OTHER_FILES: u64 = 100;
+/// Files that a process has open besides, sockets of the sections before among them.
+const OTHER_FILES: u64 = 2_000;
 /// How long nobody speaks.
 const QUIET: Duration = Duration::from_secs(10);
 

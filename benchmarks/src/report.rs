@@ -82,7 +82,9 @@ impl Report {
     ) {
         let ratio = other
             .zip(ours)
-            .map(|((_, other), ours)| ours.ratio_to(other));
+            .map(|((_, other), ours)| ours.ratio_to(other))
+            // Beside nothing there is none.
+            .filter(|it| it.is_finite());
         let ours = ours.map(Figures::median);
         let met = match target {
             Target::RatioAtLeast(least) => ratio.map(|ratio| ratio >= least),

@@ -37,7 +37,7 @@ impl Awake {
 }
 
 #[derive(Default)]
-pub(crate) struct Hibernating;
+pub(crate) struct Hibernating {}
 
 impl Hibernating {
     #[expect(clippy::unused_self, reason = "as it is with the feature")]
