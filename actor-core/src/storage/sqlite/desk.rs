@@ -27,20 +27,8 @@ use super::{
 pub(super) struct Desk {
     /// Whether those who ask write. Otherwise the thread does, or has been called.
     quick: AtomicBool,
-    /// Whether somebody waits to write next, who then takes along what all others have handed in.
-    claimed: AtomicBool,
     writer: Mutex<Writer>,
     options: DeskOptions,
-}
-
-/// Whoever writes next, until it does or stops waiting.
-pub(super) struct Claim<'a>(&'a AtomicBool);
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        // Takes over from whoever found it claimed what they had handed in before.
-        self.0.swap(false, Ordering::AcqRel);
-    }
 }
 
 /// See [`SqliteOptions`](super::SqliteOptions).
@@ -73,7 +61,6 @@ impl Desk {
     ) -> Self {
         Self {
             quick: AtomicBool::new(false),
-            claimed: AtomicBool::new(false),
             writer: Mutex::new(Writer {
                 worker,
                 queue,
@@ -91,31 +78,22 @@ impl Desk {
         self.quick.load(Ordering::SeqCst)
     }
 
-    /// Makes whoever asks the one who writes next, unless somebody is already.
-    pub(super) fn claim(&self) -> Option<Claim<'_>> {
-        let is_first = !self.claimed.swap(true, Ordering::AcqRel);
-        is_first.then(|| Claim(&self.claimed))
-    }
-
     /// Waits until nobody else writes.
     pub(super) async fn writer(&self) -> tokio::sync::MutexGuard<'_, Writer> {
         self.writer.lock().await
     }
 
-    /// Writes what waits, here and now, or as much of it as is quick; the thread does what that leaves.
-    pub(super) fn write(&self, claim: Claim<'_>, writer: &mut Writer, bell: &SyncSender<()>) {
-        drop(claim);
+    /// Writes what waits, here and now, or as much of it as is quick. Whether to go on: if not, the
+    /// thread does.
+    pub(super) fn write(&self, writer: &mut Writer, bell: &SyncSender<()>) -> bool {
         if !self.quick.load(Ordering::SeqCst) {
-            return;
+            return false;
         }
-        let takes_all = writer.gather(self.options.group, INLINE_BYTES, None);
+        writer.gather(self.options.group, INLINE_BYTES, None);
         let stays_quick = match writer.worker.write_group(&mut writer.group) {
             Ok(()) => {
                 writer.answer();
-                self.is_quick_enough(writer)
-                    && !writer.worker.wants_checkpoint()
-                    // Those beyond the limits of a group may count on whoever claimed it.
-                    && (takes_all || self.claimed.load(Ordering::Acquire))
+                self.is_quick_enough(writer) && !writer.worker.wants_checkpoint()
             }
             Err(Busy) => false,
         };
@@ -123,6 +101,7 @@ impl Desk {
             self.quick.store(false, Ordering::SeqCst);
             ring(bell);
         }
+        stays_quick
     }
 
     /// The thread: writes until the last who might ask is gone. `bell` tells it that it is needed.
@@ -181,9 +160,8 @@ impl Desk {
 }
 
 impl Writer {
-    /// Takes what waits, up to a limit, and what comes `until` some time if more are expected. Whether
-    /// the limit was not reached.
-    fn gather(&mut self, most: usize, bytes: usize, until: Option<Instant>) -> bool {
+    /// Takes what waits, up to a limit, and what comes `until` some time if more are expected.
+    fn gather(&mut self, most: usize, bytes: usize, until: Option<Instant>) {
         let mut size: usize = self.group.iter().map(Command::size).sum();
         while self.group.len() < most && size < bytes {
             let next = match until {
@@ -193,11 +171,10 @@ impl Writer {
                 ),
                 None => self.queue.try_recv().ok(),
             };
-            let Some(next) = next else { return true };
+            let Some(next) = next else { break };
             size += next.size();
             self.group.push(next);
         }
-        false
     }
 
     fn answer(&mut self) {

@@ -128,14 +128,17 @@ impl Sqlite {
         } else {
             // Whoever else is about to write hands that in first.
             yield_now().await;
-            if let Ok(told) = answer.try_recv() {
-                Ok(told)
-            } else {
-                if let Some(claim) = ends.desk.claim() {
-                    let mut writer = ends.desk.writer().await;
-                    ends.desk.write(claim, &mut writer, &ends.bell);
+            loop {
+                tokio::select! {
+                    biased;
+                    told = &mut answer => break told,
+                    mut writer = ends.desk.writer() => {
+                        if !ends.desk.write(&mut writer, &ends.bell) {
+                            drop(writer);
+                            break (&mut answer).await;
+                        }
+                    }
                 }
-                (&mut answer).await
             }
         };
         handed_in.is_answered = true;
