@@ -14,6 +14,7 @@ mod between_lives;
 mod changes;
 mod connections;
 mod crashes;
+mod delays;
 mod destroy;
 mod durability;
 mod failures;

@@ -32,7 +32,7 @@ use crate::{
     id::ConnId,
     journal::{Journal, TooMuchPending},
     lifecycle::Blocker,
-    queue::{Completions, Desk, Sending},
+    queue::{Completions, Desk, Sending, Written},
     schedule,
     storage::{Driver, Op},
     value::Value,
@@ -160,6 +160,8 @@ pub(crate) enum Output<A: ActorType> {
     SaveWithin(Duration),
     /// A message from outside is to go into its queue, which is read by now.
     Send(Box<Sending>),
+    /// The queues are read by now, because a message in there is due.
+    QueueRead,
     /// A handler that goes on beside the cell, or inside a reply, failed with this.
     Failed(Failure),
     /// A message of a queue was completed.
@@ -330,11 +332,23 @@ impl<A: ActorType> Hub<A> {
     pub(crate) fn take_written(&self, version: u64) -> (Vec<Op>, Option<Option<Timestamp>>) {
         // Held over both: who schedules something holds it while writing.
         let mut schedules = self.schedules();
-        let ops = match self.journal().as_mut() {
+        let take = || match self.journal().as_mut() {
             Some(journal) => journal.take(version),
             None => Vec::new(),
         };
-        (ops, schedules.as_mut().and_then(|it| it.take_alarm()))
+        let queues = match self.desk.get() {
+            Some(desk) => desk.take_written(take),
+            None => Written {
+                ops: take(),
+                ..Written::default()
+            },
+        };
+        let told = schedules.as_mut().and_then(|it| it.take_alarm());
+        let alarm = (told.is_some() || queues.is_told).then(|| {
+            let schedules = schedules.as_ref().and_then(|it| it.alarm());
+            schedules.into_iter().chain(queues.alarm).min()
+        });
+        (queues.ops, alarm)
     }
 
     /// Everything up to `version` is on disk.
@@ -352,6 +366,9 @@ impl<A: ActorType> Hub<A> {
         }
         if let Some(schedules) = self.schedules().as_deref_mut() {
             schedules.forget_alarm();
+        }
+        if let Some(desk) = self.desk.get() {
+            desk.forget_due();
         }
     }
 
@@ -409,12 +426,20 @@ impl<A: ActorType> Hub<A> {
 
     /// When the actor has to be awake at the latest.
     pub(crate) fn alarm(&self) -> Option<Timestamp> {
-        self.schedules().as_ref()?.alarm()
+        let schedules = self.schedules().as_ref().and_then(|it| it.alarm());
+        let queues = self.desk.get().and_then(|it| it.alarm());
+        schedules.into_iter().chain(queues).min()
     }
 
-    /// When a schedule is due next.
+    /// When a schedule is due next, or a delayed message.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.schedules().as_ref()?.next_due()
+        let schedules = self.schedules().as_ref().and_then(|it| it.next_due());
+        schedules.into_iter().chain(self.next_message()).min()
+    }
+
+    /// When a delayed message of the queues is to be offered next.
+    pub(crate) fn next_message(&self) -> Option<Timestamp> {
+        self.desk.get()?.next_due()
     }
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Option<Box<Journal>>> {

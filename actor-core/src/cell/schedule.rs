@@ -27,6 +27,7 @@ impl<A: Actor> Cell<A> {
         if alarmed {
             // Should nothing be due, the alarm was wrong, and is told again.
             schedules.get_or_insert_default().forget_alarm();
+            self.hub.desk().forget_due();
         }
         let ops = schedules.as_mut().map(|it| it.interrupt(now, failed));
         drop(schedules);
@@ -42,10 +43,12 @@ impl<A: Actor> Cell<A> {
         if !self.machine.is_started() || self.due.is_none_or(|it| self.hub.clock.now() < it) {
             return false;
         }
+        let offered = self.offer_due();
         let now = self.hub.clock.now();
-        let claimed = match self.hub.schedules().as_mut() {
-            Some(table) => table.claim(now),
-            None => return false,
+        let claimed = self.hub.schedules().as_mut().map(|it| it.claim(now));
+        let Some(claimed) = claimed else {
+            self.look_at_schedules();
+            return offered;
         };
         self.machine.busy();
         self.store_schedules(claimed.ops);

@@ -227,6 +227,7 @@ impl<A: Actor> Cell<A> {
                 Output::Tell(it) if self.machine.is_destroying() => self.spawn_background(it),
                 Output::Tell(it) => self.hold(tag, Held::Tell(it)),
                 Output::Send(it) => self.take_in(*it),
+                Output::QueueRead => self.offer_delayed(),
                 Output::Failed(it) => self.report(it),
                 Output::Completed(id, response) => self.hold(tag, Held::Completed(id, response)),
                 Output::Sleep => self.ask(Stop::Sleep),

@@ -29,12 +29,13 @@ use crate::{
         self, Actor, Ctx, Doorbell, FailureKind, Hook, Hub, Listener, Origin, Receiver, Reply,
         Table,
     },
+    clock::Timestamp,
     config::Durability,
     connection::CloseFrame,
     error::{ActorError, IntoActorError as _},
     id::{ConnId, Generation},
     lifecycle::{Event, Stop},
-    metrics, schedule,
+    metrics, queue, schedule,
     storage::{ActorRecord, Entry, Loaded, StorageError, keys},
     value::Value,
 };
@@ -102,6 +103,7 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
         state,
         rows,
         schedules,
+        queue_due,
         kept,
     } = sort(slot, entries)?;
     let generation = next_generation(slot, &record);
@@ -134,6 +136,9 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     }
     let hub = Arc::new(hub);
     *hub.schedules() = schedules;
+    if let Some(due) = queue_due {
+        hub.desk().resume(due);
+    }
     let mut cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
     cell.restore_events(kept, generation);
     let begun = begin(cell, state, record.input, stale, left).await;
@@ -254,6 +259,7 @@ struct Sorted {
     state: Option<Bytes>,
     rows: BTreeMap<ConnId, Stored>,
     schedules: Option<Box<schedule::Table>>,
+    queue_due: Option<Timestamp>,
     kept: KeptRows,
 }
 
@@ -262,6 +268,7 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted, Failure
         state: None,
         rows: BTreeMap::new(),
         schedules: None,
+        queue_due: None,
         kept: KeptRows::default(),
     };
     let (mut schedules, mut shelf) = (BTreeMap::new(), None);
@@ -282,6 +289,7 @@ fn sort<A: Actor>(slot: &Slot<A>, entries: Vec<Entry>) -> Result<Sorted, Failure
                 let found = schedule::Shelf::decode(&value).map_err(|e| e.to_actor_error())?;
                 shelf = Some(found);
             }
+            keys::WakeKey::QueueDue => sorted.queue_due = queue::read_due(&value),
             keys::WakeKey::KeptEvent(event, number) => sorted.kept.add(event, number, value),
             keys::WakeKey::Unknown => {
                 tracing::warn!(actor = %slot.about.address, ?key, "an entry of an unknown kind");

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     QueueSpec, SendOptions,
+    due::Due,
     error::QueueError,
     row::{self, RowError, Times},
     table::{Released, Selection, Table, Ticket},
@@ -82,7 +83,8 @@ pub(crate) struct Limits {
 /// The queues of one life, once they are used.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
-    table: OnceCell<Mutex<Table<Waker>>>,
+    pub(super) table: OnceCell<Mutex<Table<Waker>>>,
+    pub(super) due: Mutex<Due>,
 }
 
 /// Most messages that are read from storage at once.
@@ -288,7 +290,7 @@ fn invalid(queue: &str, source: RowError) -> QueueError {
     }
 }
 
-fn lock(table: &Mutex<Table<Waker>>) -> MutexGuard<'_, Table<Waker>> {
+pub(super) fn lock(table: &Mutex<Table<Waker>>) -> MutexGuard<'_, Table<Waker>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -371,7 +373,7 @@ fn take_first<T>(
 }
 
 /// Looks at the clock: what is due, and what is pointless by now.
-fn advance(life: &dyn Surroundings, table: &mut Table<Waker>) {
+pub(super) fn advance(life: &dyn Surroundings, table: &mut Table<Waker>) {
     let expired = table.advance(life.now());
     if !expired.is_empty() {
         note(life, expired.iter().flat_map(|id| delete(*id)).collect());
@@ -458,7 +460,7 @@ fn put_attempts(id: u64, attempts: u32) -> Op {
     Op::Put { key, value }
 }
 
-fn number(value: &[u8]) -> Option<u64> {
+pub(super) fn number(value: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(value.try_into().ok()?))
 }
 

@@ -5,6 +5,7 @@
 
 mod completions;
 mod desk;
+mod due;
 mod error;
 mod inbox;
 mod look;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub(crate) use self::{
     completions::Completions,
     desk::{Desk, Limits, Parking, Surroundings, find},
+    due::{Written, read_due},
     sending::{Sending, Sent},
 };
 pub use self::{error::QueueError, inbox::Inbox, look::Queued, message::Message, queues::Queues};
@@ -142,7 +144,7 @@ impl SendOptions {
         Self::default()
     }
 
-    /// Not before `delay` is over.
+    /// Not before `delay` is over. The actor is awake then, whether or not it sleeps meanwhile.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self

@@ -15,6 +15,8 @@ const SCHEDULE_SHELF: &[u8] = &[1, 4];
 const TAKEN: &[u8] = &[1, 5];
 /// Events that are kept for clients who are away: the next number follows from the newest.
 const KEPT_EVENT: &[u8] = &[1, 6];
+/// Apart from the queues, which waking does not read: with it the alarm follows from what waking reads.
+const QUEUE_DUE: &[u8] = &[1, 7];
 
 /// What stands before the keys that the author chose.
 pub(crate) const KV: &[u8] = &[2];
@@ -93,6 +95,11 @@ pub(crate) fn queue_next() -> Vec<u8> {
     QUEUE_NEXT.to_vec()
 }
 
+/// When a delayed message of the queues is to be offered next.
+pub(crate) fn queue_due() -> Vec<u8> {
+    QUEUE_DUE.to_vec()
+}
+
 /// A message of a queue.
 pub(crate) fn queue_message(id: u64) -> Vec<u8> {
     [QUEUE_MESSAGE, &id.to_be_bytes()].concat()
@@ -144,6 +151,7 @@ pub(crate) enum WakeKey<'a> {
     Schedule(ScheduleId),
     ScheduleShelf,
     KeptEvent(&'a str, u64),
+    QueueDue,
     /// Written by a version we do not know.
     Unknown,
 }
@@ -155,6 +163,9 @@ pub(crate) fn read(key: &[u8]) -> WakeKey<'_> {
     }
     if key == SCHEDULE_SHELF {
         return WakeKey::ScheduleShelf;
+    }
+    if key == QUEUE_DUE {
+        return WakeKey::QueueDue;
     }
     if let Some((event, number)) = read_kept_event(key) {
         return WakeKey::KeptEvent(event, number);
@@ -184,6 +195,7 @@ mod tests {
         let schedule_id = ScheduleId::from_bytes([8; 16]);
         assert_eq!(read(&schedule(schedule_id)), WakeKey::Schedule(schedule_id));
         assert_eq!(read(&schedule_shelf()), WakeKey::ScheduleShelf);
+        assert_eq!(read(&queue_due()), WakeKey::QueueDue);
         let kept = kept_event("line", 300);
         assert_eq!(read(&kept), WakeKey::KeptEvent("line", 300));
         assert!(kept.starts_with(WAKE) && kept_event("line", 7) < kept);
