@@ -186,3 +186,15 @@ async fn r4_an_actor_that_stops_with_its_process_says_so() {
     let expected = Some("actor.stopping");
     assert_eq!((answer.status, answer.unavailable), (503, expected));
 }
+
+#[tokio::test(start_paused = true)]
+async fn r1_an_actor_that_took_something_has_all_wakes_again() {
+    let registry = TestRegistry::start(|it| it.actor::<Restless>()).await;
+    let restless = registry.get_or_create::<Restless>("one");
+    for _ in 0..3 {
+        // Seven times in vain, then it takes the call.
+        PATIENCE.set(WAKES.get() + 8);
+        assert_eq!(restless.ping().await.unwrap(), PATIENCE.get());
+        registry.hibernate(&restless).await;
+    }
+}

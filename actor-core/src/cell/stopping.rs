@@ -241,6 +241,10 @@ impl<A: Actor> Cell<A> {
         let mut mailbox = self.slot.mailbox();
         let turns = mailbox.end_life();
         mailbox.put_back(batch);
+        if self.served {
+            // Also where nobody waits for the next life.
+            mailbox.wakes.on(Outcome::Ready);
+        }
         drop(mailbox);
         drop(turns);
     }
