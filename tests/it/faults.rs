@@ -4,8 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use actor_core::{
-    Registry,
+    CloseFrame, Registry,
+    connection::Frame,
+    gateway::ConnectRequest,
     prelude::*,
+    protocol::{Encoding, ToServer, client},
     storage::{
         Driver, Memory,
         faults::{Fault, Faults},
@@ -159,5 +162,80 @@ async fn p2_nothing_acknowledged_is_lost_and_nothing_counted_twice() {
         .and_then(|it| it.parse().ok());
     for seed in 0..rounds.unwrap_or(150) {
         round(seed).await;
+    }
+}
+
+/// Has room for two messages.
+#[actor(mailbox = 2, sleep_after = "5s")]
+#[derive(Default)]
+pub(crate) struct Inn {
+    left: u32,
+}
+
+#[actor]
+impl Inn {
+    #[on_disconnect]
+    async fn left(&mut self) {
+        self.left += 1;
+    }
+
+    #[action]
+    async fn count(&self) -> u32 {
+        self.left
+    }
+}
+
+/// That clients have gone is kept for an actor that cannot start, however many they are: then there is
+/// no room, and who comes next has to start it all the same.
+#[tokio::test(start_paused = true)]
+async fn p6_what_waits_for_an_actor_that_cannot_start_does_not_lock_it_up() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Inn>()).await;
+    let inn = registry.get_or_create::<Inn>("one");
+    let mut guests = Vec::new();
+    for _ in 0..3 {
+        guests.push(inn.connect(Value::Undefined).await.unwrap());
+    }
+    sleep(Duration::from_secs(10)).await;
+    faults.fail_reads(usize::MAX);
+    drop(guests);
+    sleep(Duration::from_secs(10)).await;
+    faults.heal();
+    assert_eq!(inn.count().await.unwrap(), 3);
+}
+
+/// What clients want to hear is kept for an actor that cannot start, but not without end.
+#[tokio::test(start_paused = true)]
+async fn p6_subscriptions_to_an_actor_that_cannot_start_are_bounded() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Inn>()).await;
+    let inn = registry.get_or_create::<Inn>("one").actor().await.unwrap();
+    let request = ConnectRequest {
+        encoding: Encoding::Json,
+        params: Value::Undefined,
+        request: None,
+    };
+    let client = registry.gateway().connect(&inn, request).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    faults.fail_reads(usize::MAX);
+    let subscribe = ToServer::Subscribe {
+        event: "any".into(),
+        subscribe: true,
+    };
+    let bytes = client::encode(Encoding::Json, &subscribe);
+    for times in 0.. {
+        let frame = Frame {
+            bytes: bytes.clone(),
+            text: true,
+        };
+        if let Err(closed) = client.receive(frame).await {
+            assert_eq!(closed, CloseFrame::new(1011, "actor.overloaded"));
+            break;
+        }
+        assert!(times < 2000, "nothing bounds them");
+        // Each is told that the actor does not start.
+        sleep(Duration::from_millis(1)).await;
     }
 }

@@ -114,6 +114,9 @@ pub(super) struct Mailbox<A: Actor> {
     next: Option<Msg<A>>,
 }
 
+/// How many messages of clients who want to hear something may be there beyond the limit of others.
+const SUBSCRIBES: usize = 1024;
+
 /// What need not wait for the calls before it. Few actors ever have any.
 struct Beside<A: Actor> {
     /// Calls of handlers that run free: they need no turn.
@@ -162,7 +165,8 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
-    /// Adds a message. Those that end something are never refused for lack of room.
+    /// Adds a message. Those that end something are never refused for lack of room. Who subscribes has
+    /// waited for room, so that more than [`SUBSCRIBES`] come only to an actor that cannot start.
     pub(super) fn push(&mut self, msg: Msg<A>, is_free: bool) -> Result<Pushed, Refused<A>> {
         if self.phase == Phase::Gone {
             return Err(Refused::Gone(msg));
@@ -175,7 +179,11 @@ impl<A: Actor> Mailbox<A> {
         if bounded && self.phase == Phase::Down {
             return Err(Refused::Down(msg));
         }
-        if bounded && !self.has_room() {
+        let is_full = match &msg {
+            Msg::Subscribe(..) => self.limit as usize + SUBSCRIBES <= self.waiting(),
+            _ => bounded && !self.has_room(),
+        };
+        if is_full {
             return Err(Refused::Full(msg));
         }
         if is_free {
@@ -188,8 +196,10 @@ impl<A: Actor> Mailbox<A> {
         Ok(self.awaken())
     }
 
+    /// Whether another message may come. One that starts a cell always may: what is never refused may
+    /// have filled the mailbox while none could be started, and only a cell makes room.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting() < self.limit as usize
+        self.waiting() < self.limit as usize || self.phase == Phase::Asleep
     }
 
     /// Somebody waits for room.
