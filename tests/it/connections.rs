@@ -362,3 +362,39 @@ async fn what_a_shared_hook_sends_keeps_its_order() {
     assert_eq!(conn.next().await.as_deref(), Some(&Greeting::ToYou));
     assert_eq!(conn.next().await.as_deref(), Some(&Greeting::ToAll));
 }
+
+/// Takes its time to admit somebody, and has room for one.
+#[actor(max_connections = 1)]
+#[derive(Default)]
+pub(crate) struct Closet {}
+
+#[actor]
+impl Closet {
+    #[on_before_connect]
+    async fn admit(_ctx: &TaskCtx<Self>) {
+        sleep(Duration::from_millis(10)).await;
+    }
+
+    #[action]
+    async fn inside(&self, ctx: &Ctx<Self>) -> usize {
+        ctx.conns().len()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_those_who_are_admitted_together_are_no_more_than_may_be() {
+    let closet = registry(|it| it.actor::<Closet>())
+        .await
+        .get_or_create::<Closet>("one");
+    let open = || closet.connect(Value::Undefined);
+    let opened = tokio::join!(open(), open(), open());
+    let refused = [&opened.0, &opened.1, &opened.2]
+        .into_iter()
+        .filter_map(|it| it.as_ref().err());
+    let refused: Vec<_> = refused.collect();
+    assert_eq!(refused.len(), 2);
+    for error in refused {
+        assert!(error.is("actor", "too_many_connections"), "{error}");
+    }
+    assert_eq!(closet.inside().await.unwrap(), 1);
+}

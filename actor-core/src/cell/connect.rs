@@ -24,12 +24,8 @@ impl<A: Actor> Cell<A> {
     /// Begins to open a connection: `on_before_connect`, if there is one.
     pub(super) fn open(&mut self, opening: Box<Opening<A>>) {
         self.machine.work.begin(WorkKind::Connecting);
-        let limit = self.options().max_connections;
-        if limit <= self.hub.table().len() {
-            metrics::count(&metrics::CONNECTION_REFUSALS, [&self.info.name]);
-            let text = format!("the actor has {limit} connections already");
-            let error = ActorError::new("actor", "too_many_connections", text).with_status(503);
-            self.refuse_opening(*opening, &error);
+        if self.is_crowded() {
+            self.refuse_for_crowd(*opening);
             return;
         }
         let (to, answer) = oneshot::channel();
@@ -48,6 +44,19 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Whether there are as many connections as there may be.
+    fn is_crowded(&self) -> bool {
+        self.options().max_connections <= self.hub.table().len()
+    }
+
+    fn refuse_for_crowd(&mut self, opening: Opening<A>) {
+        metrics::count(&metrics::CONNECTION_REFUSALS, [&self.info.name]);
+        let limit = self.options().max_connections;
+        let text = format!("the actor has {limit} connections already");
+        let error = ActorError::new("actor", "too_many_connections", text).with_status(503);
+        self.refuse_opening(opening, &error);
+    }
+
     /// `on_before_connect` is over.
     pub(super) fn preflight_over(
         &mut self,
@@ -55,6 +64,8 @@ impl<A: Actor> Cell<A> {
         answer: Result<A::ConnState, ActorError>,
     ) {
         match answer {
+            // Others may have been admitted beside this one.
+            Ok(_) if self.is_crowded() => self.refuse_for_crowd(*opening),
             Ok(state) => self.list(opening, state),
             Err(error) => {
                 self.hook_failed("on_before_connect", &error);
