@@ -5,7 +5,10 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use actor_core::{
     ActorId, CloseFrame, Message, Socket, WebSocket,
     prelude::*,
-    storage::{Batch, Driver, Entry, Memory, Op},
+    storage::{
+        Batch, Driver, Entry, Memory, Op,
+        faults::{Fault, Faults},
+    },
 };
 use serde::{Deserialize, Serialize};
 use tokio::{task::yield_now, time::sleep};
@@ -187,4 +190,48 @@ async fn h12_many_sockets_come_back_and_hold_up_nobody() {
         let expected = if number == SOCKETS / 2 { "2" } else { "1" };
         assert_eq!(say(socket).await, expected);
     }
+}
+
+/// Saves late, and takes its time to welcome somebody.
+#[actor(durability = "relaxed", params = String, sleep_after = "1h")]
+#[derive(Default)]
+pub(crate) struct Lounge {
+    n: u32,
+}
+
+#[actor]
+impl Lounge {
+    #[on_connect]
+    async fn welcome(_ctx: &TaskCtx<Self>) {
+        sleep(Duration::from_secs(4)).await;
+    }
+
+    #[action]
+    async fn add(&mut self) -> u32 {
+        self.n += 1;
+        self.n
+    }
+}
+
+/// A row says that `on_connect` is over, so there is none before, whatever has to be saved anew.
+#[tokio::test(start_paused = true)]
+async fn h12_a_connection_that_is_not_open_has_no_row_after_a_failed_save() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Lounge>()).await;
+    let lounge = registry.get_or_create::<Lounge>("one");
+    lounge.add().await.unwrap();
+    let actor = lounge.resolve().await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    faults.script([Some(Fault::Refuse)]);
+    let guest = lounge.clone();
+    let guest = tokio::spawn(async move { guest.connect("guest".into()).await });
+    lounge.add().await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let entries = driver.load(actor, &[]).await.unwrap().unwrap().entries;
+    assert_eq!(entries.len(), 1, "the state alone");
+    let _guest = guest.await.unwrap().unwrap();
+    sleep(Duration::from_secs(2)).await;
+    let entries = driver.load(actor, &[]).await.unwrap().unwrap().entries;
+    assert_eq!(entries.len(), 2);
 }

@@ -298,11 +298,8 @@ impl<A: ActorType> Table<A> {
 
     /// Every row on disk may be out of date.
     pub(crate) fn mark_all_dirty(&mut self) {
-        let rows = self.listed.values().map(|it| &it.conn);
-        self.dirty = rows
-            .filter(|it| it.transport.is_stored())
-            .map(|it| (it.id, true))
-            .collect();
+        let rows = self.listed.values().filter(|it| it.has_row());
+        self.dirty = rows.map(|it| (it.conn.id, true)).collect();
     }
 
     pub(crate) fn is_dirty(&self) -> bool {
