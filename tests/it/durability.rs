@@ -261,3 +261,31 @@ async fn many_turns_share_a_commit() {
         "the first turns', then one for all the others"
     );
 }
+
+/// Saves some time.
+#[actor(durability = "relaxed", sleep_after = "10s")]
+#[derive(Default)]
+pub(crate) struct Procrastinator {
+    n: u32,
+    #[actor(transient)]
+    in_this_life: u32,
+}
+
+#[actor]
+impl Procrastinator {
+    #[action]
+    async fn add_and_save_within(&mut self, ctx: &Ctx<Self>, seconds: u64) -> u32 {
+        self.n += 1;
+        self.in_this_life += 1;
+        ctx.save_within(Duration::from_secs(seconds));
+        self.in_this_life
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_may_be_wanted_at_the_end_of_time() {
+    let registry = crate::registry(|it| it.actor::<Procrastinator>()).await;
+    let actor = registry.get_or_create::<Procrastinator>("one");
+    assert_eq!(actor.add_and_save_within(u64::MAX).await.unwrap(), 1);
+    assert_eq!(actor.add_and_save_within(u64::MAX).await.unwrap(), 2);
+}

@@ -127,8 +127,15 @@ impl Saving {
         }
     }
 
-    /// The present version should be saved by then.
-    pub(super) fn want_by(&mut self, at: Instant) {
+    /// The present version should be saved before `max` is over.
+    pub(super) fn want_before(&mut self, max: Duration) {
+        // Past the end of time is never.
+        if let Some(at) = Instant::now().checked_add(max) {
+            self.want_by(at);
+        }
+    }
+
+    fn want_by(&mut self, at: Instant) {
         let is_later = match self.wanted {
             Wanted::No => false,
             Wanted::By(sooner) => sooner <= at,

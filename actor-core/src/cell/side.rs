@@ -221,7 +221,7 @@ impl<A: Actor> Cell<A> {
                 // What is about to go need not be kept.
                 Output::Save(to) if self.machine.is_destroying() => self.deliver(Held::Done(to)),
                 Output::Save(to) => self.hold(self.saving.version(), Held::Done(to)),
-                Output::SaveWithin(max) => self.saving.want_by(Instant::now() + max),
+                Output::SaveWithin(max) => self.saving.want_before(max),
                 Output::Spawn(it) => self.spawn_background(it),
                 // Nothing will be durable any more.
                 Output::Tell(it) if self.machine.is_destroying() => self.spawn_background(it),
