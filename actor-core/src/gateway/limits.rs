@@ -144,7 +144,11 @@ enum Over {
 impl Limiter {
     /// Keeps clients to `limits`.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(mut limits: Limits) -> Self {
+        for quota in [&mut limits.per_actor, &mut limits.per_address] {
+            // Its fields are open to all.
+            *quota = Quota::new(quota.per_minute, quota.in_flight);
+        }
         Self {
             limits,
             known: Arc::default(),
@@ -328,6 +332,18 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
         assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_quota_of_nothing_is_one_of_one() {
+        let nothing = Quota {
+            per_minute: 0,
+            in_flight: 0,
+        };
+        let limiter = Limiter::new(Limits::default().per_address(nothing));
+        let admit = || limiter.admit(Ipv4Addr::LOCALHOST.into(), None);
+        let first = admit();
+        assert!(first.is_ok() && admit().is_err());
     }
 
     #[tokio::test(start_paused = true)]
