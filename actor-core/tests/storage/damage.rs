@@ -249,6 +249,29 @@ async fn a_foreign_lock_fails_writes_until_it_is_gone() {
     assert_eq!(keys(&storage, 1).await, ["k"]);
 }
 
+/// Who is not to wait for a lock at all hears that there is one.
+#[tokio::test]
+async fn a_foreign_lock_is_told_of_where_nobody_waits_for_it() {
+    let dir = Dir::new();
+    let path = dir.path("actors.db");
+    let storage = Sqlite::options()
+        .busy(Duration::ZERO)
+        .inline_writes(Duration::ZERO)
+        .open(&path)
+        .unwrap();
+    storage.create(actor(1)).await.unwrap();
+    let foreign = rusqlite::Connection::open(&path).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = storage.commit(put(1, "k", "v")).await.unwrap_err();
+    let source = std::error::Error::source(&refused).map(ToString::to_string);
+    assert!(
+        source.as_ref().is_some_and(|it| it.contains("locked")),
+        "{refused:?}"
+    );
+    foreign.execute_batch("COMMIT").unwrap();
+    let _ = storage.commit(put(1, "k", "v")).await.unwrap();
+}
+
 /// A reader that never ends pins the log. It may grow then, but nobody waits, and once the reader is
 /// gone the log is used from its start again.
 #[tokio::test]

@@ -118,7 +118,7 @@ impl Desk {
         let mut writer = self.writer.blocking_lock();
         let writer = &mut *writer;
         self.quick.store(false, Ordering::SeqCst);
-        writer.worker.wait_for_locks(self.options.busy);
+        writer.worker.wait_for_locks(Some(self.options.busy));
         loop {
             if !writer.group.is_empty() {
                 if writer.worker.write_group(&mut writer.group).is_ok() {
@@ -128,7 +128,7 @@ impl Desk {
             }
             writer.worker.checkpoint_if_due();
             if is_open && self.is_quick_enough(writer) {
-                writer.worker.wait_for_locks(Duration::ZERO);
+                writer.worker.wait_for_locks(None);
                 self.quick.store(true, Ordering::SeqCst);
                 fence(Ordering::SeqCst);
                 if writer.queue.is_empty() {
@@ -136,7 +136,7 @@ impl Desk {
                 }
                 // Who handed that in may have done so before it could know.
                 self.quick.store(false, Ordering::SeqCst);
-                writer.worker.wait_for_locks(self.options.busy);
+                writer.worker.wait_for_locks(Some(self.options.busy));
             }
             let Some(first) = queue::next(&mut writer.queue) else {
                 return false;

@@ -176,11 +176,11 @@ impl Worker {
         self.commit_took
     }
 
-    /// From now on waits so long for another program's locks. Not at all means to say that it would
-    /// have to.
-    pub(super) fn wait_for_locks(&mut self, busy: Duration) {
-        self.hurries = busy.is_zero();
-        if let Err(err) = self.db.busy_timeout(busy) {
+    /// From now on waits so long for another program's locks. `None` means not at all, and to say that
+    /// it would have to.
+    pub(super) fn wait_for_locks(&mut self, busy: Option<Duration>) {
+        self.hurries = busy.is_none();
+        if let Err(err) = self.db.busy_timeout(busy.unwrap_or_default()) {
             tracing::error!(%err, "how long to wait for locks could not be set");
         }
     }
