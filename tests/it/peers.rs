@@ -8,7 +8,11 @@ use actor_core::{
     storage::{Driver, Memory, faults::Faults},
 };
 use futures_util::poll;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::Handle,
+    task::block_in_place,
+    time::{Instant, sleep},
+};
 
 use crate::{registry, registry_over};
 
@@ -82,6 +86,14 @@ impl Node {
     async fn hear(&mut self, ctx: &Ctx<Self>, what: String) {
         ctx.broadcast(Said::Said(what.clone()));
         self.heard.push(what);
+    }
+
+    /// Holds up its thread, as an author should not.
+    #[action]
+    async fn block_on(&self, ctx: &Ctx<Self>, to: String) -> usize {
+        let node = ctx.actors().get_or_create::<Self>(to);
+        let heard = || Handle::current().block_on(node.heard());
+        block_in_place(heard).map_or(usize::MAX, |it| it.len())
     }
 
     #[action]
@@ -235,6 +247,13 @@ async fn a_call_that_could_not_begin_in_time_is_not_run() {
     assert!(told(&error).is("actor", "action_timed_out"), "{error}");
     working.await.unwrap();
     assert_eq!(node("b").heard().await.unwrap(), ["begun", "done"]);
+}
+
+/// Its guard hears nothing of the call while the thread is held up, so the call goes without a frame.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_a_handler_blocks_on_goes_through() {
+    let (_registry, node) = nodes().await;
+    assert_eq!(node("a").block_on("b".into()).await.unwrap(), 0);
 }
 
 /// P2: what an actor tells others rests on what it has saved.

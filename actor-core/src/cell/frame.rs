@@ -69,6 +69,10 @@ enum Place {
     Known(Arc<Frame>),
 }
 
+/// How often a frame is asked for before there is none to be had: more than once, for what a handler
+/// awaits may poll its parts again by itself.
+const POLLS: u32 = 100;
+
 thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
 }
@@ -109,13 +113,17 @@ pub(crate) fn is_inside() -> bool {
 
 /// The frame of the handler by which this is awaited, `None` where there is none.
 pub(crate) async fn current() -> Option<Arc<Frame>> {
+    let mut polls = 0;
     poll_fn(|cx| {
+        polls += 1;
         let (stays, answer) = match PLACE.take() {
             Place::Outside => (Place::Outside, Poll::Ready(None)),
             Place::Known(frame) => {
                 let found = Arc::clone(&frame);
                 (Place::Known(frame), Poll::Ready(Some(found)))
             }
+            // The handler blocks its thread on this, so that its guard will not hear of it.
+            place if POLLS < polls => (place, Poll::Ready(None)),
             Place::Inside | Place::Asked => {
                 cx.waker().wake_by_ref();
                 (Place::Asked, Poll::Pending)
