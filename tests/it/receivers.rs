@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actor_core::prelude::*;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::registry;
 
@@ -36,6 +36,20 @@ impl Room {
         let line = format!("end {name}");
         ctx.write(|room| room.log.push(line)).await;
         ctx.read(|room| room.log.len()).await
+    }
+
+    /// Leaves something behind that the actor's task tracker knows nothing of.
+    #[action]
+    async fn leave_behind(&self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        ctx.wait_until(|ctx| async move {
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    sleep(Duration::from_secs(10)).await;
+                    let late = ctx.write(|room| room.log.push("late".into()));
+                    let _ = timeout(Duration::from_secs(1), late).await;
+                }
+            });
+        })
     }
 
     #[action]
@@ -121,4 +135,20 @@ async fn p1_a_free_handler_starts_while_an_exclusive_one_waits() {
     room.free(0, "free".into()).await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_millis(400));
     alone.await.unwrap().unwrap();
+}
+
+/// A context belongs to its life: what an author's own task does with it afterwards touches no other.
+#[tokio::test(start_paused = true)]
+async fn k6_a_turn_of_a_life_that_is_over_never_runs() {
+    let room = room().await;
+    room.leave_behind().await.unwrap();
+    // Its own life ends in between, and two more begin and end.
+    for _ in 0..3 {
+        sleep(Duration::from_secs(55)).await;
+        let log = room.log().await.unwrap();
+        assert!(log.len() <= 5, "{log:?}");
+        room.actor().await.unwrap().sleep();
+    }
+    let log = room.log().await.unwrap();
+    assert!(log.len() <= 3, "{log:?}");
 }

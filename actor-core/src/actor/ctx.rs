@@ -172,7 +172,7 @@ impl<A: ActorType> Ctx<A> {
     ///
     /// `actor.state_mutation_reentrant` in `on_state_change`, which would be called for it again (S8).
     /// `actor.overloaded` when as many turns wait already as may wait in the
-    /// [mailbox](crate::ActorOptions::mailbox).
+    /// [mailbox](crate::ActorOptions::mailbox), `actor.stopping` when this life is over.
     pub fn write_later(
         &self,
         write: impl FnOnce(&mut A) + Send + 'static,
@@ -181,7 +181,11 @@ impl<A: ActorType> Ctx<A> {
             let text = "`on_state_change` cannot change the state that it is told of";
             return Err(ActorError::new("actor", "state_mutation_reentrant", text));
         }
-        if self.hub.doorbell.turn_if_room(Turn::Write(Box::new(write))) {
+        if self.hub.is_closed() {
+            let text = "this life of the actor is over";
+            return Err(ActorError::new("actor", "stopping", text));
+        }
+        if self.hub.turn_if_room(Turn::Write(Box::new(write))) {
             Ok(())
         } else {
             let text = "too many turns wait for the state already";

@@ -96,11 +96,12 @@ pub(crate) trait Doorbell<A>: Send + Sync {
     /// Something was put into the hub.
     fn ring(&self);
 
-    /// Runs a short turn between others.
-    fn turn(&self, turn: Turn<A>);
+    /// Runs a short turn between others, unless the life that it is of `is_over`: the next has a state of
+    /// its own.
+    fn turn(&self, turn: Turn<A>, is_over: &AtomicBool);
 
     /// As [`turn`](Self::turn), unless too many wait already.
-    fn turn_if_room(&self, turn: Turn<A>) -> bool;
+    fn turn_if_room(&self, turn: Turn<A>, is_over: &AtomicBool) -> bool;
 
     /// Asks what keeps the actor awake.
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>>;
@@ -251,6 +252,16 @@ impl<A: ActorType> Hub<A> {
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Runs a short turn between others.
+    pub(super) fn turn(&self, turn: Turn<A>) {
+        self.doorbell.turn(turn, &self.closed);
+    }
+
+    /// As [`turn`](Self::turn), unless too many wait already.
+    pub(super) fn turn_if_room(&self, turn: Turn<A>) -> bool {
+        self.doorbell.turn_if_room(turn, &self.closed)
     }
 
     /// The life is over: whoever kept a connection of it speaks to nobody.

@@ -42,18 +42,17 @@ pub struct TaskCtx<A: ActorType> {
 impl<A: ActorType> TaskCtx<A> {
     /// Reads the state between two turns of others, beside other readers.
     ///
+    /// It never completes in a task that outlives the actor's life, as one of [`tokio::spawn`] may.
+    ///
     /// # Cancel safety
     ///
     /// If dropped before it completes, `read` runs or does not run; nothing else happens.
     pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&A) -> T + Send + 'static) -> T {
         let (to, answer) = oneshot::channel();
-        self.ctx
-            .hub
-            .doorbell
-            .turn(Turn::Read(Box::new(move |state| {
-                // A read that panics is this handler's panic, not the actor's.
-                let _ = to.send(catch_unwind(AssertUnwindSafe(|| read(state))));
-            })));
+        self.ctx.hub.turn(Turn::Read(Box::new(move |state| {
+            // A read that panics is this handler's panic, not the actor's.
+            let _ = to.send(catch_unwind(AssertUnwindSafe(|| read(state))));
+        })));
         or_end(answer)
             .await
             .unwrap_or_else(|payload| resume_unwind(payload))
@@ -61,6 +60,8 @@ impl<A: ActorType> TaskCtx<A> {
 
     /// Changes the state in a turn of its own. The change is saved like that of a `&mut self`
     /// handler.
+    ///
+    /// It never completes in a task that outlives the actor's life, as one of [`tokio::spawn`] may.
     ///
     /// # Cancel safety
     ///
@@ -70,12 +71,9 @@ impl<A: ActorType> TaskCtx<A> {
         write: impl FnOnce(&mut A) -> T + Send + 'static,
     ) -> T {
         let (to, answer) = oneshot::channel();
-        self.ctx
-            .hub
-            .doorbell
-            .turn(Turn::Write(Box::new(move |state| {
-                let _ = to.send(write(state));
-            })));
+        self.ctx.hub.turn(Turn::Write(Box::new(move |state| {
+            let _ = to.send(write(state));
+        })));
         or_end(answer).await
     }
 }

@@ -330,17 +330,22 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
         self.mailbox().ring();
     }
 
-    fn turn(&self, turn: Turn<A>) {
-        self.mailbox().push_turn(turn);
-    }
-
-    fn turn_if_room(&self, turn: Turn<A>) -> bool {
+    fn turn(&self, turn: Turn<A>, is_over: &AtomicBool) {
         let mut mailbox = self.mailbox();
-        let has_room = mailbox.turns() < self.info.options.mailbox;
-        if has_room {
+        // Under the lock by which the turns of an ending life are taken away.
+        if !is_over.load(Ordering::Acquire) {
             mailbox.push_turn(turn);
         }
-        has_room
+    }
+
+    fn turn_if_room(&self, turn: Turn<A>, is_over: &AtomicBool) -> bool {
+        let mut mailbox = self.mailbox();
+        let has_room = mailbox.turns() < self.info.options.mailbox;
+        let is_taken = has_room && !is_over.load(Ordering::Acquire);
+        if is_taken {
+            mailbox.push_turn(turn);
+        }
+        is_taken
     }
 
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>> {
