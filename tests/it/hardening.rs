@@ -198,11 +198,52 @@ impl Mayfly {
     }
 }
 
+/// Panics when it is dropped, once it is armed.
+#[derive(Default)]
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.0, "on purpose");
+    }
+}
+
+#[actor(sleep_after = "10s")]
+#[derive(Default)]
+pub(crate) struct Bomber {
+    left: u32,
+    #[actor(transient)]
+    bomb: Bomb,
+}
+
+#[actor]
+impl Bomber {
+    #[on_disconnect]
+    async fn left(&mut self) {
+        self.left += 1;
+    }
+
+    #[action]
+    async fn arm(&mut self) {
+        sleep(Duration::from_millis(100)).await;
+        self.bomb.0 = true;
+        panic!("on purpose");
+    }
+
+    #[action]
+    async fn count(&self) -> u32 {
+        self.left
+    }
+}
+
 async fn open() -> (Arc<Faults<Memory>>, Registry) {
     let faults = Arc::new(Faults::new(Memory::new()));
     let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
     let registry = registry_over(&driver, |it| {
-        it.actor::<Victim>().actor::<Newborn>().actor::<Mayfly>()
+        it.actor::<Victim>()
+            .actor::<Newborn>()
+            .actor::<Mayfly>()
+            .actor::<Bomber>()
     })
     .await;
     (faults, registry)
@@ -391,4 +432,18 @@ async fn p2_a_panic_does_not_fail_a_commit_under_way() {
     boom.await.unwrap_err();
     assert_eq!(first.await.unwrap(), 2);
     assert_eq!(victim.read(0).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p7_a_state_that_panics_as_it_is_dropped_forgets_nobody() {
+    let (_faults, registry) = open().await;
+    let bomber = registry.get_or_create::<Bomber>("one");
+    let guest = bomber.connect(Value::Undefined).await.unwrap();
+    let leaving = async {
+        sleep(Duration::from_millis(50)).await;
+        drop(guest);
+    };
+    let (armed, ()) = tokio::join!(bomber.arm(), leaving);
+    armed.unwrap_err();
+    assert_eq!(bomber.count().await.unwrap(), 1, "who left has left");
 }

@@ -150,7 +150,7 @@ impl<A: Actor> Slot<A> {
         let mut mailbox = self.mailbox();
         mailbox.phase = Phase::Asleep;
         let turns = mailbox.end_life();
-        let waiting = mailbox.drain();
+        let waiting = mailbox.drain_awaited();
         mailbox.shrink();
         drop(mailbox);
         drop(turns);
