@@ -1,13 +1,16 @@
 //! What follows a life that ended by a fault, by the actor's crash policy, and what is seen of it.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
 use actor_core::{
-    ActorStatus, CallError,
+    ActorStatus, CallError, Failure,
+    connection::{Delivery, Frame},
+    gateway::ConnectRequest,
     prelude::*,
+    protocol::{Encoding, ToServer, client},
     testing::{Fault, TestRegistry},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Fails to wake for as many lives as it was told to.
 #[actor(crash = "restart", sleep_after = "5m", on_wake_timeout = "10s")]
@@ -243,4 +246,75 @@ async fn one_that_is_destroyed_by_a_fault_begins_anew() {
     );
     assert_ne!(mayfly.resolve().await.unwrap(), id);
     assert!(mayfly.add().await.unwrap() <= 2);
+}
+
+#[derive(Debug, Event)]
+pub(crate) enum Rise {
+    Rose(u64),
+}
+
+/// Saves late, and does not begin its second life at once.
+#[actor(event = Rise, durability = "relaxed", save_interval = "1h", sleep_after = "1h")]
+#[derive(Default)]
+pub(crate) struct Herald {
+    told: Vec<String>,
+}
+
+#[actor]
+impl Herald {
+    #[on_wake]
+    async fn wake(&self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        if ctx.generation().number() == 2 {
+            return Err(ActorError::internal("ill"));
+        }
+        Ok(())
+    }
+
+    #[on_error]
+    async fn failed(&mut self, failure: Failure) {
+        self.told.push(failure.handler.to_owned());
+    }
+
+    #[action]
+    async fn tell(&self, ctx: &Ctx<Self>) -> Vec<String> {
+        ctx.broadcast(Rise::Rose(ctx.generation().number()));
+        self.told.clone()
+    }
+
+    #[action]
+    async fn panic(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+/// What a life that broke left is there for the first that begins, also when one before it did not.
+#[tokio::test(start_paused = true)]
+async fn what_a_broken_life_left_outlasts_a_start_that_fails() {
+    let registry = TestRegistry::start(|it| it.actor::<Herald>()).await;
+    let herald = registry.get_or_create::<Herald>("it");
+    herald.tell().await.unwrap();
+    let gateway = registry.gateway();
+    let request = ConnectRequest {
+        encoding: Encoding::Json,
+        params: Value::Undefined,
+        request: None,
+    };
+    let actor = herald.actor().await.unwrap();
+    let client = gateway.connect(&actor, request).await.unwrap();
+    let subscribe = ToServer::Subscribe {
+        event: "rose".into(),
+        subscribe: true,
+    };
+    let bytes = client::encode(Encoding::Json, &subscribe);
+    client.receive(Frame { bytes, text: true }).await.unwrap();
+    herald.panic().await.unwrap_err();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(actor.status(), ActorStatus::Crashed, "it did not begin");
+    assert_eq!(herald.tell().await.unwrap(), ["panic", "on_wake"]);
+    let heard = timeout(Duration::from_secs(1), poll_fn(|cx| client.poll_next(cx)));
+    let Ok(Some(Delivery::Frame(heard))) = heard.await else {
+        panic!("the client hears nothing");
+    };
+    let heard = String::from_utf8(heard.bytes.to_vec()).unwrap();
+    assert!(heard.contains("rose"), "{heard}");
 }

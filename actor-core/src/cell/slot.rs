@@ -217,6 +217,13 @@ impl<A: Actor> Slot<A> {
         self.left().take().map_or_else(Left::default, |it| *it)
     }
 
+    /// Keeps what [`take_left`](Self::take_left) gave to a life that did not begin.
+    pub(super) fn leave_again(&self, left: Left) {
+        if !left.hears.is_empty() || !left.failed.is_empty() || !left.failures.is_empty() {
+            *self.left() = Some(Box::new(left));
+        }
+    }
+
     fn left(&self) -> MutexGuard<'_, Option<Box<Left>>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }

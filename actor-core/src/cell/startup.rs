@@ -111,10 +111,10 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     let saving = Saving::new(&slot.host.driver, record.id, generation, Instant::now());
 
     let mut table = Table::default();
-    let mut left = slot.take_left();
     let rows = restore::read(slot, rows)
         .await
         .map_err(|e| unreadable(&e))?;
+    let mut left = slot.take_left();
     let stale = rows
         .join(slot, mem::take(&mut left.hears), &mut table)
         .await;
@@ -141,10 +141,17 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     }
     let mut cell = Cell::new(Arc::clone(slot), Arc::clone(&hub), saving);
     cell.restore_events(kept, generation);
-    let begun = begin(cell, state, record.input, stale, left).await;
-    #[cfg(feature = "sqlite")]
+    let begun = begin(cell, state, record.input, stale, &mut left).await;
     if begun.is_err() {
+        #[cfg(feature = "sqlite")]
         hub.sql.close().await;
+        left.hears = hub
+            .table()
+            .rows()
+            .map(|(conn, hears)| (conn.id, hears))
+            .collect();
+        slot.leave_again(left);
+        hub.close();
     }
     begun
 }
@@ -155,7 +162,7 @@ async fn begin<A: Actor>(
     state: Option<Bytes>,
     input: Option<Bytes>,
     stale: Vec<StoredConn<A>>,
-    left: Left,
+    left: &mut Left,
 ) -> Result<(Cell<A>, A), Failure> {
     let (slot, hub) = (Arc::clone(&cell.slot), Arc::clone(&cell.hub));
     #[cfg(feature = "sqlite")]
@@ -183,7 +190,7 @@ async fn begin<A: Actor>(
     cell.tell(Event::Started);
     slot.mailbox().serves = true;
     cell.resume_schedules(&left.failed);
-    for failure in left.failures {
+    for failure in mem::take(&mut left.failures) {
         cell.report(failure);
     }
     if cell.machine.is_started() {
