@@ -10,6 +10,7 @@
 mod actions;
 mod awake;
 mod background;
+mod beside;
 mod between_lives;
 mod changes;
 mod connections;

@@ -412,6 +412,19 @@ impl<A: Actor> Cell<A> {
         self.has_due = self.due.is_some();
     }
 
+    /// Takes what comes due while readers run. They leave the state as it is, so that storage can be told
+    /// meanwhile: in the middle of an exclusive turn it cannot.
+    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) {
+        if !self.has_due || self.claim_due() {
+            return;
+        }
+        if let Some(at) = self.alarm()
+            && self.poll_timer(cx, at).is_ready()
+        {
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// When a schedule is due next, by the clock of timers. Should the time of day be set meanwhile, the
     /// registry's own timer tells.
     fn alarm(&self) -> Option<Instant> {

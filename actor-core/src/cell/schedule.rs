@@ -84,8 +84,10 @@ impl<A: Actor> Cell<A> {
         ));
         match A::decode_call(handler, Args::from_value(args), &mut reply) {
             Ok(call) => {
-                let then = Then::Scheduled(run, outcome);
-                self.jobs.push_back(Job::hook(call, then));
+                let job = Job::hook(call, Then::Scheduled(run, outcome));
+                // Also while a turn waits in the middle.
+                let job = self.unless_free(job);
+                self.jobs.extend(job);
             }
             Err(error) => {
                 drop(reply);

@@ -199,6 +199,7 @@ impl<A: Actor> Cell<A> {
                 self.end_readers(&mut running, cx);
                 return Poll::Ready(());
             }
+            self.poll_due(cx);
             if self.stores() && self.saving.is_due() {
                 // Readers change nothing, so what came before them need not wait for them.
                 self.save(state);
