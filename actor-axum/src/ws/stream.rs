@@ -50,6 +50,8 @@ struct Signs {
     heard: bool,
     /// It does not take more.
     is_full: bool,
+    /// Answers to its pings since all that waits was last taken.
+    pongs: u8,
 }
 
 /// What comes from a client.
@@ -168,6 +170,7 @@ impl Stream {
                 Ok(()) if self.rest.is_some() => self.send_part(cx)?,
                 Ok(()) => {
                     self.unflushed = 0;
+                    self.signs.pongs = 0;
                     return Poll::Ready(Ok(()));
                 }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -178,9 +181,13 @@ impl Stream {
         }
     }
 
-    /// Waits for a message. Pings are answered on the way.
+    /// Waits for a message. Pings are answered on the way, and not read while too many of their answers
+    /// wait: the writer would keep all of them.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
+            if self.signs.pongs == MOST_PONGS && ready!(self.poll_flush(cx)).is_err() {
+                return Poll::Ready(Incoming::Gone);
+            }
             let mut now = Now {
                 io: &mut self.io,
                 signs: &mut self.signs,
@@ -192,7 +199,11 @@ impl Stream {
                     text: true,
                 }),
                 Ok(Message::Binary(bytes)) => Incoming::Message(Frame { bytes, text: false }),
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Ping(_)) => {
+                    self.signs.pongs += 1;
+                    continue;
+                }
+                Ok(Message::Pong(_) | Message::Frame(_)) => continue,
                 Ok(Message::Close(frame)) => Incoming::Close(said(frame)),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Poll::Pending;
@@ -356,6 +367,8 @@ const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 8 * 1024;
 /// Most bytes of one frame.
 const LARGEST_PART: usize = 16 * 1024;
+/// Most answers to pings that wait for the client to take them.
+const MOST_PONGS: u8 = 32;
 /// How long a client may take to close.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// Most bytes that are read and forgotten of a message that is too long.

@@ -7,8 +7,9 @@ use axum::Router;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_tungstenite::tungstenite::Message as Wire;
 
@@ -70,7 +71,11 @@ fn target(path: &str) -> String {
 
 /// A client that shakes hands and is never heard of again, though its connection stays.
 async fn vanish(server: &Server, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    shake_hands(stream, path).await
+}
+
+async fn shake_hands(mut stream: TcpStream, path: &str) -> TcpStream {
     let hello = format!(
         "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -188,4 +193,38 @@ async fn shutting_down_does_not_wait_for_whoever_looks_after_clients() {
     tasks.spawn(async move { while client.socket.next().await.is_some() {} });
     soon(registry.shutdown()).await;
     soon(tasks.join_next()).await.unwrap().unwrap();
+}
+
+/// Pings are answered, and the answers of one who does not read them must not pile up.
+#[tokio::test]
+async fn p6_who_pings_and_does_not_read_is_held_back() {
+    const PINGS: usize = 32 << 20;
+    let (server, _registry, _porch) = serve(|it| it).await;
+    let small = TcpSocket::new_v4().unwrap();
+    small.set_recv_buffer_size(4096).unwrap();
+    let stream = small.connect(server.address).await.unwrap();
+    let mut stream = shake_hands(stream, "/websocket/").await;
+    // Masked, as clients' frames are, with zeroes.
+    let mut ping = vec![0x89, 0x80 | 125];
+    ping.resize(2 + 4 + 125, 0);
+    let pings = ping.repeat(1000);
+    let mut sent = 0;
+    let held_back = loop {
+        let write = timeout(Duration::from_secs(2), stream.write_all(&pings));
+        match write.await {
+            Ok(written) => written.unwrap(),
+            Err(_) => break true,
+        }
+        sent += pings.len();
+        if PINGS < sent {
+            break false;
+        }
+    };
+    assert!(held_back, "{sent} bytes of pings were taken");
+    // Once it reads, it goes on.
+    let mut read = 0;
+    let mut answers = vec![0; 1 << 16];
+    while read < sent / 2 {
+        read += soon(stream.read(&mut answers)).await.unwrap();
+    }
 }
