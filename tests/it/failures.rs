@@ -138,6 +138,11 @@ impl Patient {
     }
 
     #[action]
+    async fn panic_writing(ctx: &TaskCtx<Self>) {
+        ctx.write(|_| panic!("on purpose")).await
+    }
+
+    #[action]
     async fn tire(&mut self, ctx: &Ctx<Self>) {
         self.tired_in = ctx.generation().number() + 1;
     }
@@ -189,10 +194,16 @@ async fn the_next_life_is_told_of_what_broke_the_last() {
         actor.told().await.unwrap(),
         ["panic Panic `panic` panicked: on purpose, hidden"]
     );
+    actor.panic_writing().await.unwrap_err();
+    registry.advance(Duration::from_millis(1)).await;
+    assert_eq!(
+        actor.told().await.unwrap()[1..],
+        ["TaskCtx::write Panic `TaskCtx::write` panicked: on purpose, hidden"]
+    );
     // Nothing failed of its own when storage did.
     registry.storage().script([Some(Fault::Refuse)]);
     actor.tire().await.unwrap_err();
-    assert_eq!(actor.told().await.unwrap().len(), 1);
+    assert_eq!(actor.told().await.unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

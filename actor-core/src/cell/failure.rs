@@ -67,6 +67,16 @@ impl<A: Actor> Cell<A> {
         } else {
             fault.of_hook(handler)
         };
+        self.note_fault_of(handler, fault, error)
+    }
+
+    /// As [`note_fault`](Self::note_fault), for what was to be told `error`.
+    pub(super) fn note_fault_of(
+        &mut self,
+        handler: &'static str,
+        fault: &Fault,
+        error: ActorError,
+    ) -> ActorError {
         tracing::error!(actor = %self.slot.about.address, %error, "a handler did not return");
         if let Some(kind) = fault.kind() {
             let counted = match kind {

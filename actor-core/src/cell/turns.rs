@@ -291,9 +291,9 @@ impl<A: Actor> Cell<A> {
                     self.want_save();
                 }
                 Err(fault) => {
-                    let error = fault.of_hook("TaskCtx::write");
-                    tracing::error!(actor = %self.slot.about.address, %error, "a write did not return");
-                    self.broken = Some(Broken::by_handler("TaskCtx::write"));
+                    let name = "TaskCtx::write";
+                    self.broken = Some(Broken::by_handler(name));
+                    self.note_fault_of(name, &fault, fault.of_hook(name));
                 }
             },
         }
