@@ -86,6 +86,7 @@
 //! | [`inspector`] | looks into actors, for whoever runs them |
 //! | [`mod@actor`] | contexts, events, connections; the traits behind the macros |
 //! | [`metrics`] | what is counted for whoever watches |
+//! | [`connection`] | frames of a client's socket, and how it is closed |
 //! | [`mod@request`] | axum's requests and responses, for `#[on_request]` |
 //! | [`config`] | the options of an actor type, with defaults and costs |
 //! | [`error`] | what clients are told |

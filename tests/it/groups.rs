@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actor_core::{
-    Connection, Presence,
+    CloseFrame, Connection, Presence,
     actor::Arrival,
     connection::{Delivery, Frame},
     gateway::{ConnectRequest, Socket},
@@ -212,6 +212,32 @@ async fn c6_a_socket_hears_what_it_subscribed_to() {
     );
     let other = futures_util::poll!(poll_fn(|cx| sockets[1].poll_next(cx)));
     assert!(other.is_pending());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_a_client_hears_a_thousand_events_and_no_more() {
+    let (registry, hall) = hall().await;
+    let actor = hall.actor().await.unwrap();
+    let request = ConnectRequest {
+        encoding: Encoding::Json,
+        params: Value::Array(vec!["a".into()]),
+        request: None,
+    };
+    let socket = registry.gateway().connect(&actor, request).await.unwrap();
+    for number in 0..=1000 {
+        let subscribe = ToServer::Subscribe {
+            event: format!("event {number}"),
+            subscribe: true,
+        };
+        let bytes = client::encode(Encoding::Json, &subscribe);
+        socket.receive(Frame { bytes, text: true }).await.unwrap();
+        settle().await;
+        let closed = futures_util::poll!(poll_fn(|cx| socket.poll_closing(cx)));
+        assert_eq!(closed.is_ready(), number == 1000);
+    }
+    let too_many = CloseFrame::new(1011, "actor.too_many_subscriptions");
+    let closed = poll_fn(|cx| socket.poll_next(cx)).await;
+    assert_eq!(closed, Some(Delivery::Close(too_many)));
 }
 
 #[actor(params = String, sleep_after = "1s")]

@@ -86,7 +86,8 @@ impl<U> Default for Presence<U> {
 }
 
 impl<U: Clone + Ord> Presence<U> {
-    /// A connection of `user` is open. One that was another user's is this one's from now on.
+    /// A connection of `user` is open. One that was another user's is this one's from now on; whether it
+    /// was the other's last says [`leave`](Self::leave), called before.
     pub fn join(&mut self, conn: ConnId, user: U) -> Arrival {
         match self.conns.insert(conn, user.clone()) {
             Some(before) if before == user => return Arrival::Another,
