@@ -20,6 +20,7 @@ mod destroy;
 mod durability;
 mod failures;
 mod faults;
+mod fold;
 mod groups;
 mod hardening;
 mod hooks;

@@ -86,9 +86,10 @@ async fn row(driver: &Arc<dyn Driver>, actor: ActorId, conn: ConnId) -> Option<E
     entries.find(|it| it.key.ends_with(&bytes(conn)) && has_params(it))
 }
 
+/// Writes as another process would that had the actor meanwhile.
 async fn write(driver: &Arc<dyn Driver>, actor: ActorId, ops: Vec<Op>) {
     let record = driver.record(actor).await.unwrap().unwrap();
-    let mut batch = Batch::new(actor, record.generation, 1);
+    let mut batch = Batch::new(actor, record.generation.next(), 1);
     batch.ops = ops;
     let _ = driver.commit(batch).await.unwrap();
 }

@@ -139,12 +139,13 @@ impl Row {
         actor.id()
     }
 
-    /// Changes the rows of the connections of a sleeping actor.
+    /// Changes the rows of the connections of a sleeping actor, as another process would that had it
+    /// meanwhile.
     async fn change(&self, actor: ActorId, change: impl Fn(Vec<u8>, Bytes) -> Op) {
         let loaded = self.driver.load(actor, &[]).await.unwrap().unwrap();
         let is_row = |it: &[u8]| it.windows(6).any(|it| it == b"params");
         let rows = loaded.entries.into_iter().filter(|it| is_row(&it.value));
-        let mut batch = Batch::new(actor, loaded.record.generation, 1);
+        let mut batch = Batch::new(actor, loaded.record.generation.next(), 1);
         batch.ops = rows.map(|it| change(it.key, it.value)).collect();
         assert!(!batch.ops.is_empty());
         let _ = self.driver.commit(batch).await.unwrap();

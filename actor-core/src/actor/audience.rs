@@ -166,7 +166,7 @@ impl<A: ActorType> Conn<A> {
             let text = format!("a tag has at most {MAX_TAG} bytes");
             return Err(ActorError::new("actor", "tag_too_long", text));
         }
-        let tagged = self.hub.table().tag(&self.inner, tag);
+        let tagged = self.hub.seen_of_table().tag(&self.inner, tag);
         let changed = tagged.map_err(|_| {
             let text = format!("a connection has at most {MAX_TAGS} tags");
             ActorError::new("actor", "too_many_tags", text)
@@ -180,7 +180,7 @@ impl<A: ActorType> Conn<A> {
 
     /// Takes the connection out of the group `tag`, if it is in it.
     pub fn untag(&self, tag: &str) {
-        let changed = self.hub.table().untag(&self.inner, tag);
+        let changed = self.hub.seen_of_table().untag(&self.inner, tag);
         if changed {
             self.hub.note_write();
             self.hub.touch(self.origin);

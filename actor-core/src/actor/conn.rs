@@ -262,7 +262,7 @@ impl<A: ActorType> Conn<A> {
     pub fn write<T>(&self, write: impl FnOnce(&mut A::ConnState) -> T) -> T {
         let out = write(&mut self.inner.lock_state());
         if self.inner.transport.is_stored() {
-            self.hub.table().mark_dirty(self.inner.id);
+            self.hub.seen_of_table().mark_dirty(self.inner.id);
             self.hub.note_write();
             self.hub.touch(self.origin);
         }

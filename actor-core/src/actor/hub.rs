@@ -19,6 +19,7 @@ use super::{
     broadcast::Recorded,
     conn::{Conn, LocalQueue},
     failure::Failure,
+    fold::{Folded, Row},
     reply::About,
     table::Table,
     tally::Background,
@@ -89,7 +90,7 @@ impl News {
 }
 
 /// How handlers reach the cell.
-pub(crate) trait Doorbell<A>: Send + Sync {
+pub(crate) trait Doorbell<A: ActorType>: Send + Sync {
     /// What the cell looks at after each turn.
     fn news(&self) -> &News;
 
@@ -105,6 +106,9 @@ pub(crate) trait Doorbell<A>: Send + Sync {
 
     /// Asks what keeps the actor awake.
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>>;
+
+    /// Reads a connection that nobody has asked for yet. `None` closes its socket, and its row has to go.
+    fn unfold(&self, id: ConnId, folded: Folded) -> Option<Row<A>>;
 
     /// Where the actor's data is.
     fn driver(&self) -> &Arc<dyn Driver>;
@@ -208,7 +212,9 @@ impl<A: ActorType> Hub<A> {
         }
     }
 
-    pub(crate) fn table(&self) -> MutexGuard<'_, Table<A>> {
+    /// Who is connected, as far as anybody has asked: those who are [folded](super::Fold) are counted, and
+    /// no more.
+    pub(crate) fn seen_of_table(&self) -> MutexGuard<'_, Table<A>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -312,7 +318,7 @@ impl<A: ActorType> Hub<A> {
 
     /// Whether the next commit has more to say than the state.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.table().is_dirty() || self.journal().as_ref().is_some_and(|it| it.is_dirty())
+        self.seen_of_table().is_dirty() || self.journal().as_ref().is_some_and(|it| it.is_dirty())
     }
 
     /// Notes writes beside the state for the next commit, all of them or none (P3). Reads see them at
@@ -408,7 +414,7 @@ impl<A: ActorType> Hub<A> {
     }
 
     pub(crate) fn conn(self: &Arc<Self>, id: ConnId, origin: Origin) -> Option<Conn<A>> {
-        let inner = Arc::clone(self.table().by_id(id)?);
+        let inner = Arc::clone(self.table_with(id).by_id(id)?);
         Some(Conn {
             inner,
             hub: Arc::clone(self),

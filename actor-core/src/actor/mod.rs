@@ -12,6 +12,7 @@ mod derived;
 mod desk;
 mod event;
 mod failure;
+mod fold;
 mod hub;
 mod ledger;
 mod presence;
@@ -49,6 +50,7 @@ pub(crate) use self::{
     broadcast::{Recorded, address},
     conn::{Inner, Listener, LocalQueue, Tags, Taken, Transport},
     failure::ON_ERROR,
+    fold::{Fold, Folded, Row},
     hub::{Doorbell, Hub, News, Origin, Output, ReadTurn, Turn},
     reply::{About, HttpAnswer, WireTo, aborted},
     table::{Gone, Table, TooManySubscriptions},

@@ -5,7 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{ActorType, conn::Inner};
+use bytes::Bytes;
+
+use super::{
+    ActorType,
+    conn::Inner,
+    fold::{Fold, Folded, Row},
+};
 use crate::id::ConnId;
 
 /// Most groups one connection may be in.
@@ -31,6 +37,11 @@ pub(crate) struct Table<A: ActorType> {
     dirty: BTreeMap<ConnId, bool>,
     /// Connections whose row on disk has to go.
     removed: Vec<Gone>,
+    /// Connections off the list whose row is still on disk, because their hooks are not over.
+    #[expect(clippy::box_collection, reason = "as above, and few leave at any time")]
+    leaving: Option<Box<BTreeSet<ConnId>>>,
+    /// Connections of the last life that nobody has asked for yet, see [`Fold`].
+    folded: Option<Box<Fold>>,
 }
 
 /// A connection that is no more.
@@ -58,12 +69,11 @@ impl<A: ActorType> Default for Table<A> {
             tagged: None,
             dirty: BTreeMap::new(),
             removed: Vec::new(),
+            leaving: None,
+            folded: None,
         }
     }
 }
-
-/// A connection and what it hears.
-pub(crate) type Row<A> = (Arc<Inner<A>>, Vec<Arc<str>>);
 
 /// What the next commit says about connections.
 pub(crate) struct Changes<A: ActorType> {
@@ -82,6 +92,68 @@ pub(crate) struct TooManySubscriptions;
 pub(crate) struct TooManyTags;
 
 impl<A: ActorType> Table<A> {
+    /// Those of the last life, as it left them.
+    pub(crate) fn of_fold(fold: Box<Fold>) -> Self {
+        Self {
+            next: fold.next,
+            folded: Some(fold),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there are connections that nobody has asked for yet.
+    pub(super) fn has_folded(&self) -> bool {
+        self.folded.is_some()
+    }
+
+    /// Takes a connection out that nobody has asked for yet: this one, or any.
+    pub(super) fn take_folded(&mut self, id: Option<ConnId>) -> Option<(ConnId, Folded)> {
+        let fold = self.folded.as_mut()?;
+        let taken = match id {
+            Some(id) => fold.rows.remove_entry(&id),
+            None => fold.rows.pop_first(),
+        };
+        if fold.rows.is_empty() {
+            self.folded = None;
+        }
+        taken
+    }
+
+    /// Lists a connection that was folded, where it was.
+    pub(super) fn unfold(&mut self, seat: u64, (conn, hears): Row<A>) {
+        self.seat(seat, conn, hears, true);
+    }
+
+    /// Every connection as a row, for the next life. `None` where there are none or more than `most`,
+    /// when `row` gives none, or when storage has or is to have other rows than these.
+    pub(crate) fn fold(
+        &mut self,
+        most: usize,
+        mut row: impl FnMut(&Inner<A>, &[Arc<str>]) -> Option<Bytes>,
+    ) -> Option<Box<Fold>> {
+        let len = self.len();
+        if len == 0 || most < len || self.is_dirty() || self.leaving.is_some() {
+            return None;
+        }
+        let mut fold = self.folded.take().unwrap_or_default();
+        fold.next = self.next;
+        for (seat, listed) in &self.listed {
+            if !listed.has_row() {
+                return None;
+            }
+            let hears: Vec<_> = listed.hears.iter().cloned().collect();
+            let taken = listed.conn.taken();
+            let folded = Folded {
+                seat: *seat,
+                row: row(&listed.conn, &hears)?,
+                taken: taken.is_stored.then(|| taken.numbers.clone()),
+            };
+            drop(taken);
+            fold.rows.insert(listed.conn.id, folded);
+        }
+        Some(fold)
+    }
+
     /// Lists a new connection, which is not open yet.
     pub(crate) fn insert(&mut self, conn: Arc<Inner<A>>) {
         self.list(conn, [], false);
@@ -115,6 +187,16 @@ impl<A: ActorType> Table<A> {
     ) {
         let seat = self.next;
         self.next += 1;
+        self.seat(seat, conn, hears, is_open);
+    }
+
+    fn seat(
+        &mut self,
+        seat: u64,
+        conn: Arc<Inner<A>>,
+        hears: impl IntoIterator<Item = Arc<str>>,
+        is_open: bool,
+    ) {
         let hears: BTreeSet<_> = hears.into_iter().collect();
         for name in &hears {
             self.subscribers
@@ -140,7 +222,11 @@ impl<A: ActorType> Table<A> {
     /// Its row stays until [`forget_row`](Self::forget_row).
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
         let seat = self.by_id.remove(&id)?;
-        let Listed { conn, hears, .. } = self.listed.remove(&seat)?;
+        let listed = self.listed.remove(&seat)?;
+        if listed.has_row() {
+            self.leaves(id);
+        }
+        let Listed { conn, hears, .. } = listed;
         for name in &hears {
             self.leave(name, seat);
         }
@@ -151,8 +237,17 @@ impl<A: ActorType> Table<A> {
         Some(conn)
     }
 
-    /// A row on disk has to go, because `on_disconnect` is over.
+    /// The row of a connection that is not listed stays on disk until its hooks are over.
+    pub(crate) fn leaves(&mut self, id: ConnId) {
+        self.leaving.get_or_insert_default().insert(id);
+    }
+
+    /// A row on disk has to go, because `on_disconnect` is over or will never be.
     pub(crate) fn forget_row(&mut self, gone: Gone) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.remove(&gone.id);
+        }
+        self.leaving.take_if(|it| it.is_empty());
         self.removed.push(gone);
     }
 
@@ -165,7 +260,8 @@ impl<A: ActorType> Table<A> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.listed.len()
+        let folded = self.folded.as_ref().map_or(0, |it| it.rows.len());
+        self.listed.len() + folded
     }
 
     /// Those who hear event `name`.

@@ -47,7 +47,7 @@ impl<A: Actor> Cell<A> {
             // Who wants to hear it is told whether it says so or not.
             return;
         }
-        let caller = self.hub.table().by_id(id).cloned();
+        let caller = self.hub.table_with(id).by_id(id).cloned();
         let Some(caller) = caller.filter(|_| on) else {
             self.subscribed(id, &event, on);
             return;

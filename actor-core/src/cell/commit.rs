@@ -17,7 +17,7 @@ use crate::{
     actor::{Actor, Gone, Hub, Inner, StateError},
     id::{ActorId, Generation},
     metrics::Stopwatch,
-    storage::{Batch, Committed, Driver, Op, StorageError, keys},
+    storage::{ActorRecord, Batch, Committed, Driver, Op, StorageError, keys},
 };
 
 /// How long storage may take to answer (P5).
@@ -54,6 +54,8 @@ pub(super) struct Saving {
     size: usize,
     /// Connections whose rows the commits under way remove.
     removing: Vec<Gone>,
+    /// The generation of the last commit in storage.
+    stored: Generation,
     /// Whether this life has committed anything.
     has_committed: bool,
     /// How often a commit that was due has waited for the turns behind it, and since when.
@@ -68,13 +70,13 @@ const GATHER_FOR: Duration = Duration::from_micros(200);
 impl Saving {
     pub(super) fn new(
         driver: &Arc<dyn Driver>,
-        actor: ActorId,
+        record: &ActorRecord,
         generation: Generation,
         now: Instant,
     ) -> Self {
         Self {
             driver: Arc::clone(driver),
-            actor,
+            actor: record.id,
             generation,
             version: 0,
             snapshotted: 0,
@@ -85,6 +87,7 @@ impl Saving {
             last: now,
             size: 0,
             removing: Vec::new(),
+            stored: record.generation,
             has_committed: false,
             gathered: 0,
             gathers_since: now,
@@ -221,7 +224,7 @@ impl Saving {
                 value,
             });
         }
-        let changes = hub.table().take_changes();
+        let changes = hub.seen_of_table().take_changes();
         for (conn, hears) in changes.written {
             let value = persist::encode_conn(&conn, &hears)?;
             batch.ops.push(Op::Put {
@@ -256,7 +259,7 @@ impl Saving {
     /// A commit failed that nobody waits for: everything it said is to be said again.
     pub(super) fn try_again<A: Actor>(&mut self, hub: &Hub<A>, interval: Duration) {
         self.queued = None;
-        let mut table = hub.table();
+        let mut table = hub.seen_of_table();
         table.mark_all_dirty();
         for gone in mem::take(&mut self.removing) {
             table.forget_row(gone);
@@ -281,6 +284,11 @@ impl Saving {
     /// Whether this life has committed anything, so that the next may fare better.
     pub(super) fn has_committed(&self) -> bool {
         self.has_committed
+    }
+
+    /// The generation of the last commit in storage, of which an error says nothing.
+    pub(super) fn stored(&self) -> Generation {
+        self.stored
     }
 
     fn launch(&mut self, batch: Batch) {
@@ -309,6 +317,7 @@ impl Saving {
         if result.is_ok() {
             self.last = Instant::now();
             self.has_committed = true;
+            self.stored = self.generation;
             match self.queued.take() {
                 Some(batch) => self.launch(*batch),
                 None => self.removing = Vec::new(),

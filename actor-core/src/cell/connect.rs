@@ -46,7 +46,7 @@ impl<A: Actor> Cell<A> {
 
     /// Whether there are as many connections as there may be.
     fn is_crowded(&self) -> bool {
-        self.options().max_connections <= self.hub.table().len()
+        self.options().max_connections <= self.hub.seen_of_table().len()
     }
 
     fn refuse_for_crowd(&mut self, opening: Opening<A>) {
@@ -102,7 +102,7 @@ impl<A: Actor> Cell<A> {
         );
         inner.request.clone_from(&opening.request);
         let inner = Arc::new(inner);
-        self.hub.table().insert(Arc::clone(&inner));
+        self.hub.seen_of_table().insert(Arc::clone(&inner));
         if let Some(awake) = &mut self.awake {
             awake.connected(1);
         }
@@ -125,7 +125,7 @@ impl<A: Actor> Cell<A> {
     /// A connection is open: its client is told, or the call it was opened for runs.
     fn opened(&mut self, opening: Opening<A>, inner: &Arc<Inner<A>>) {
         // `on_connect` may have sent it away.
-        let is_listed = self.hub.table().open(inner.id);
+        let is_listed = self.hub.seen_of_table().open(inner.id);
         if is_listed && inner.transport.is_stored() {
             self.slot.sockets().insert(inner.id, inner.listener.clone());
             // In one commit with what `on_connect` did.
@@ -199,7 +199,7 @@ impl<A: Actor> Cell<A> {
 
     /// Takes a connection off the list, if it is on it.
     pub(super) fn unlist(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
-        let conn = self.hub.table().remove(id)?;
+        let conn = self.hub.table_with(id).remove(id)?;
         if let Some(awake) = &mut self.awake {
             awake.disconnected();
         }
@@ -263,7 +263,7 @@ impl<A: Actor> Cell<A> {
                 id: conn.id,
                 has_taken,
             };
-            self.hub.table().forget_row(gone);
+            self.hub.seen_of_table().forget_row(gone);
             self.connections_changed();
         }
         self.machine.work.end(WorkKind::Connecting);
@@ -272,7 +272,7 @@ impl<A: Actor> Cell<A> {
 
     /// What a client wants to hear, or no more.
     pub(super) fn subscribed(&mut self, id: ConnId, event: &str, on: bool) {
-        let subscribed = self.hub.table().subscribe(id, event, on);
+        let subscribed = self.hub.table_with(id).subscribe(id, event, on);
         match subscribed {
             Ok(true) => {
                 self.connections_changed();
@@ -297,7 +297,7 @@ impl<A: Actor> Cell<A> {
             self.want_save();
         } else {
             // Nothing will ever take them.
-            drop(self.hub.table().take_changes());
+            drop(self.hub.seen_of_table().take_changes());
         }
     }
 }

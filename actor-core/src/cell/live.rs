@@ -460,7 +460,7 @@ impl<A: Actor> Cell<A> {
         let caller = match conn {
             None => None,
             Some(id) => {
-                let caller = self.hub.table().by_id(*id).cloned();
+                let caller = self.hub.table_with(*id).by_id(*id).cloned();
                 if caller.is_none() {
                     // Its connection is closed, and that says why.
                     A::reply(&mut call).forget();

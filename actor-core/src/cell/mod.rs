@@ -3,7 +3,8 @@
 //! - [`host`]: what cells share.
 //! - [`slot`]: what outlives a life: the mailbox, the clients' outboxes, the actor's name.
 //! - [`task`]: one life after another. [`live`]: what a life does next. [`startup`] comes before it,
-//!   in which [`restore`] brings the connections back, [`mod@stopping`] after.
+//!   in which [`restore`] brings the connections back, [`mod@stopping`] after. [`fold`]: what one leaves
+//!   to the next of its connections.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
 //! - [`tunnel`]: what clients send takes effect once. [`replay`]: what clients missed is sent again.
 //! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
@@ -27,6 +28,7 @@ mod commit;
 mod connect;
 mod crash;
 mod failure;
+mod fold;
 mod frame;
 mod gate;
 mod guard;

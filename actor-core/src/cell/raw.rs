@@ -70,7 +70,7 @@ impl<A: Actor> Cell<A> {
         match outcome {
             Ok(()) => {
                 conn.set_opened();
-                self.hub.table().mark_dirty(conn.id);
+                self.hub.seen_of_table().mark_dirty(conn.id);
                 self.connections_changed();
                 self.ready(opening, conn);
             }
@@ -90,7 +90,7 @@ impl<A: Actor> Cell<A> {
             ticket,
             message,
         } = incoming;
-        let conn = self.hub.table().by_id(conn).cloned();
+        let conn = self.hub.table_with(conn).by_id(conn).cloned();
         let Some(conn) = conn.filter(|it| !is_taken(it, &ticket)) else {
             ticket.settle();
             return None;
@@ -142,9 +142,10 @@ impl<A: Actor> Cell<A> {
 
     /// The sockets that came back keep the actor awake again, if they do not hibernate.
     pub(super) fn count_sockets(&mut self) {
+        // Those that are folded hibernated.
         let awake = self
             .hub
-            .table()
+            .seen_of_table()
             .all()
             .filter(|it| it.transport.keeps_awake())
             .count();
@@ -157,7 +158,7 @@ impl<A: Actor> Cell<A> {
     pub(super) fn drop_sockets(&mut self) {
         let going: Vec<_> = self
             .hub
-            .table()
+            .seen_of_table()
             .all()
             .filter(|it| it.transport.keeps_awake())
             .map(|it| it.id)

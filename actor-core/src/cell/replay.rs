@@ -111,7 +111,7 @@ impl<A: Actor> Cell<A> {
         let Some(rings) = self.rings.as_ref().filter(|_| 0 < keeps::<A>(event)) else {
             return;
         };
-        let conn = self.hub.table().by_id(conn).cloned();
+        let conn = self.hub.table_with(conn).by_id(conn).cloned();
         let Some(outbox) = conn.as_deref().and_then(follower) else {
             return;
         };

@@ -12,7 +12,7 @@ use super::{
     slot::{Hears, Slot},
 };
 use crate::{
-    actor::{Actor, Gone, Listener, StateError, Table},
+    actor::{Actor, Fold, Gone, Listener, StateError, Table},
     connection::CloseFrame,
     id::ConnId,
     metrics,
@@ -79,6 +79,21 @@ pub(super) async fn read<A: Actor>(
     }
 }
 
+/// Reads the row of a connection that this process has written.
+pub(super) fn read_again<A: Actor>(
+    slot: &Slot<A>,
+    id: ConnId,
+    row: &Bytes,
+) -> Option<StoredConn<A>> {
+    let error = match read_one(id, row, None) {
+        Ok(conn) => return Some(conn),
+        Err(Unread::Newer(error)) => error.to_string(),
+        Err(Unread::Damaged(error)) => error,
+    };
+    slot.tell_of_damage(id, &error);
+    None
+}
+
 fn read_all<A: Actor>(stored: Vec<(ConnId, Stored)>) -> Vec<Read<A>> {
     let stored = stored.into_iter();
     let rows = stored.filter_map(|(id, it)| Some((id, it.row?, it.taken)));
@@ -114,8 +129,7 @@ impl<A: Actor> Rows<A> {
                 }
                 Err(Unread::Newer(error)) => return Err(error),
                 Err(Unread::Damaged(error)) => {
-                    let actor = &slot.about.address;
-                    tracing::error!(%actor, conn = %id, error, "a connection cannot be read back");
+                    slot.tell_of_damage(id, &error);
                     self.failed.insert(id);
                 }
             }
@@ -129,20 +143,23 @@ impl<A: Actor> Rows<A> {
         mut self,
         slot: &Slot<A>,
         mut kept: Hears,
-        table: &mut Table<A>,
-    ) -> Vec<StoredConn<A>> {
+    ) -> (Table<A>, Vec<StoredConn<A>>) {
+        let mut table = Table::default();
         // Nobody adds to them or takes from them while the actor starts.
         let sockets: Vec<ConnId> = slot.sockets().keys().copied().collect();
         let mut counted = Counted::default();
         for chunk in sockets.chunks(CHUNK) {
-            self.join_some(slot, chunk, &mut kept, table, &mut counted);
+            self.join_some(slot, chunk, &mut kept, &mut table, &mut counted);
             if chunk.len() == CHUNK {
                 yield_now().await;
             }
         }
+        for id in self.read.keys() {
+            table.leaves(*id);
+        }
         counted.stale = self.read.len();
         counted.tell(&slot.info.name);
-        self.read.into_values().collect()
+        (table, self.read.into_values().collect())
     }
 
     fn join_some(
@@ -200,6 +217,23 @@ impl<A: Actor> Rows<A> {
         }
         true
     }
+}
+
+impl<A: Actor> Slot<A> {
+    fn tell_of_damage(&self, conn: ConnId, error: &str) {
+        let actor = &self.about.address;
+        tracing::error!(%actor, %conn, error, "a connection cannot be read back");
+    }
+}
+
+/// The connections that the last life has left as they are on disk.
+pub(super) fn lay_out<A: Actor>(slot: &Slot<A>, fold: Box<Fold>) -> Table<A> {
+    let restored = Counted {
+        restored: fold.len(),
+        ..Counted::default()
+    };
+    restored.tell(&slot.info.name);
+    Table::of_fold(fold)
 }
 
 /// How the connections of one wake fared.

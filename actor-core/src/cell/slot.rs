@@ -15,13 +15,14 @@ use tokio::sync::{Notify, futures::Notified, oneshot};
 
 use super::{
     crash::{Health, restarting},
+    fold::Kept,
     host::{Host, TypeInfo},
     mailbox::{Mailbox, Msg, Phase, Pushed, Refused},
     startup,
     task::Lives,
 };
 use crate::{
-    actor::{About, Actor, Doorbell, Failure, Listener, News, Receiver, Turn},
+    actor::{About, Actor, Doorbell, Failure, Folded, Listener, News, Receiver, Row, Turn},
     error::ActorError,
     id::{ConnId, ScheduleId},
     lifecycle::{Blocker, Wakes},
@@ -44,7 +45,7 @@ pub(crate) struct Slot<A: Actor> {
     sockets: Mutex<BTreeMap<ConnId, Listener<A>>>,
     /// Stored forms of connections of an actor that stores nothing, while it sleeps.
     parked: Mutex<Vec<(ConnId, Bytes)>>,
-    /// What a life that broke has left to the next.
+    /// What a life has left to the next.
     left: Mutex<Option<Box<Left>>>,
     /// What an actor that stores nothing is created from, each time it wakes.
     input: Option<Bytes>,
@@ -55,7 +56,7 @@ pub(crate) struct Slot<A: Actor> {
     pub(super) health: Health,
 }
 
-/// What a life that broke leaves to the next.
+/// What a life leaves to the next: most of it only when it broke.
 #[derive(Default)]
 pub(super) struct Left {
     /// What its connections heard, saved or not, for their clients believe so.
@@ -64,6 +65,8 @@ pub(super) struct Left {
     pub(super) failed: BTreeMap<ScheduleId, ActorError>,
     /// What its `on_error` was not told.
     pub(super) failures: Vec<Failure>,
+    /// Its connections, if it went to sleep.
+    kept: Option<Kept>,
 }
 
 /// Failures that a life leaves to the next.
@@ -187,6 +190,16 @@ impl<A: Actor> Slot<A> {
         if !hears.is_empty() {
             self.left().get_or_insert_default().hears = hears;
         }
+    }
+
+    /// Keeps its connections for the next life.
+    pub(super) fn keep_fold(&self, kept: Kept) {
+        self.left().get_or_insert_default().kept = Some(kept);
+    }
+
+    /// Takes the connections that the last life has kept.
+    pub(super) fn take_fold(&self) -> Option<Kept> {
+        self.left().as_mut()?.kept.take()
     }
 
     /// Keeps for the next life how a scheduled run failed that broke its own.
@@ -362,6 +375,10 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
     #[cfg(feature = "sqlite")]
     fn sql(&self) -> &Arc<crate::sql::Pool> {
         &self.host.sql
+    }
+
+    fn unfold(&self, id: ConnId, folded: Folded) -> Option<Row<A>> {
+        self.unfold_conn(id, folded)
     }
 
     fn driver(&self) -> &Arc<dyn Driver> {

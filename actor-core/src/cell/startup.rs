@@ -26,8 +26,7 @@ use super::{
 };
 use crate::{
     actor::{
-        self, Actor, Ctx, Doorbell, FailureKind, Hook, Hub, Listener, Origin, Receiver, Reply,
-        Table,
+        self, Actor, Ctx, Doorbell, FailureKind, Fold, Hook, Hub, Listener, Origin, Receiver, Reply,
     },
     clock::Timestamp,
     config::Durability,
@@ -52,7 +51,7 @@ pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A),
         Ok((mut cell, actor)) => {
             slot.hibernating.set(&slot.info.meters, 0);
             let mut awake = slot.info.meters.wake();
-            awake.connected(cell.hub.table().len());
+            awake.connected(cell.hub.seen_of_table().len());
             cell.awake = Some(awake);
             slot.health.has_started();
             Ok((cell, actor))
@@ -98,7 +97,7 @@ impl From<ActorError> for Failure {
 }
 
 async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failure> {
-    let Loaded { record, entries } = load(slot).await?;
+    let (Loaded { record, entries }, fold) = load(slot).await?;
     let Sorted {
         state,
         rows,
@@ -108,16 +107,16 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
     } = sort(slot, entries)?;
     let generation = next_generation(slot, &record);
     slot.about.set_generation(generation.number());
-    let saving = Saving::new(&slot.host.driver, record.id, generation, Instant::now());
+    let saving = Saving::new(&slot.host.driver, &record, generation, Instant::now());
 
-    let mut table = Table::default();
     let rows = restore::read(slot, rows)
         .await
         .map_err(|e| unreadable(&e))?;
     let mut left = slot.take_left();
-    let stale = rows
-        .join(slot, mem::take(&mut left.hears), &mut table)
-        .await;
+    let (table, stale) = match fold {
+        Some(fold) => (restore::lay_out(slot, fold), Vec::new()),
+        None => rows.join(slot, mem::take(&mut left.hears)).await,
+    };
     #[cfg_attr(
         not(feature = "sqlite"),
         expect(unused_mut, reason = "nothing to tell it")
@@ -146,7 +145,7 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
         #[cfg(feature = "sqlite")]
         hub.sql.close().await;
         left.hears = hub
-            .table()
+            .seen_of_table()
             .rows()
             .map(|(conn, hears)| (conn.id, hears))
             .collect();
@@ -183,7 +182,7 @@ async fn begin<A: Actor>(
         cell.state_changed();
         cell.want_save();
     }
-    if cell.stores() && hub.table().is_dirty() {
+    if cell.stores() && hub.seen_of_table().is_dirty() {
         cell.saving.connections_changed();
         cell.saving.want_now();
     }
@@ -212,7 +211,8 @@ async fn begin<A: Actor>(
     Ok((cell, actor))
 }
 
-async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
+/// What storage has, but for connections that the last life has left as they are there.
+async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Loaded, Option<Box<Fold>>), Failure> {
     if slot.info.options.durability == Durability::None {
         let record = ActorRecord {
             id: slot.about.id,
@@ -227,12 +227,22 @@ async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<Loaded, Failure> {
             key: keys::connection(id),
             value,
         };
-        return Ok(Loaded {
-            record,
-            entries: parked.into_iter().map(entry).collect(),
-        });
+        let entries = parked.into_iter().map(entry).collect();
+        return Ok((Loaded { record, entries }, None));
     }
-    let loading = slot.host.driver.load(slot.about.id, keys::WAKE);
+    if let Some(kept) = slot.take_fold() {
+        let loaded = load_without(slot, keys::CONNECTIONS).await?;
+        if loaded.record.generation == kept.generation {
+            return Ok((loaded, Some(kept.fold)));
+        }
+        // Another process had the actor meanwhile.
+    }
+    Ok((load_without(slot, &[]).await?, None))
+}
+
+async fn load_without<A: Actor>(slot: &Arc<Slot<A>>, without: &[&[u8]]) -> Result<Loaded, Failure> {
+    let id = slot.about.id;
+    let loading = slot.host.driver.load_without(id, keys::WAKE, without);
     match timeout(DEADLINE, loading).await {
         Ok(Ok(Some(loaded))) => Ok(loaded),
         Ok(Ok(None)) => Err(Failure {

@@ -109,6 +109,9 @@ impl<A: Actor> Cell<A> {
             self.save(state);
         }
         self.settle().await;
+        if self.stores() && !self.tainted && self.broken.is_none() && !self.saving.is_dirty() {
+            self.fold_connections();
+        }
         // What was stored before stays; what was not is owned up to (G4).
         let error = self
             .broken
@@ -229,7 +232,7 @@ impl<A: Actor> Cell<A> {
         let sockets = self.slot.sockets().len();
         self.slot.hibernating.set(&self.info.meters, sockets);
         // The connections of raw requests end with the life, and so does what they still send.
-        for conn in self.hub.table().all() {
+        for conn in self.hub.seen_of_table().all() {
             if let Listener::Request(exchange) = &conn.listener {
                 exchange.cut();
             }
@@ -283,9 +286,10 @@ impl<A: Actor> Cell<A> {
         self.settle().await;
         self.broken = None;
         self.fail_held(&broken.error);
+        // What those hear that nobody has asked for is on disk.
         let rows = self
             .hub
-            .table()
+            .seen_of_table()
             .rows()
             .map(|(conn, hears)| (conn.id, hears))
             .collect();

@@ -29,7 +29,7 @@ impl<A: Actor> Cell<A> {
             ticket,
             mut call,
         } = sent;
-        let Some(caller) = self.hub.table().by_id(conn).cloned() else {
+        let Some(caller) = self.hub.table_with(conn).by_id(conn).cloned() else {
             // Its socket is closed, and that says why.
             A::reply(&mut call).forget();
             ticket.settle();
@@ -75,7 +75,7 @@ impl<A: Actor> Cell<A> {
 /// The number of a message goes to disk in the next commit.
 pub(super) fn note_taken<A: Actor>(hub: &Hub<A>, conn: &Inner<A>, ticket: &Ticket) {
     conn.taken().numbers.insert(ticket.number());
-    hub.table().mark_taken(conn.id);
+    hub.seen_of_table().mark_taken(conn.id);
 }
 
 /// Whether a message took effect in a life that broke before its client could be told.

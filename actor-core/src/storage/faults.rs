@@ -320,6 +320,16 @@ impl<D: Driver> Driver for Faults<D> {
         self.inner.load(id, prefix).await
     }
 
+    async fn load_without(
+        &self,
+        id: ActorId,
+        prefix: &[u8],
+        without: &[&[u8]],
+    ) -> Result<Option<Loaded>, StorageError> {
+        self.read()?;
+        self.inner.load_without(id, prefix, without).await
+    }
+
     async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
         self.read()?;
         self.inner.scan(id, range).await

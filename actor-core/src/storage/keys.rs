@@ -5,6 +5,9 @@ use crate::id::{ConnId, ScheduleId};
 /// Everything that waking reads starts with this.
 pub(crate) const WAKE: &[u8] = &[1];
 
+/// What of it is of connections.
+pub(crate) const CONNECTIONS: &[&[u8]] = &[CONN, TAKEN];
+
 const STATE: &[u8] = &[1, 1];
 const CONN: &[u8] = &[1, 2];
 /// Schedules are read by waking: most wakes of an actor that has some are for one of them, scheduling

@@ -62,6 +62,22 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// `prefix`, in key order.
     async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError>;
 
+    /// As [`load`](Self::load), without the entries whose key starts with one of `without`: of those
+    /// there may be many, and whoever asks knows them. Unless implemented, they are read and dropped.
+    async fn load_without(
+        &self,
+        id: ActorId,
+        prefix: &[u8],
+        without: &[&[u8]],
+    ) -> Result<Option<Loaded>, StorageError> {
+        let mut loaded = self.load(id, prefix).await?;
+        if let Some(loaded) = &mut loaded {
+            let is_known = |it: &Entry| without.iter().any(|known| it.key.starts_with(known));
+            loaded.entries.retain(|it| !is_known(it));
+        }
+        Ok(loaded)
+    }
+
     /// Entries of an actor in key order, `range.start` included, `range.end` not. Of an actor that is
     /// not there: none.
     async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError>;

@@ -4,6 +4,7 @@ use super::{
     super::{Driver, Op, ScanRange},
     Bench, entry, id, put,
 };
+use crate::id::ActorId;
 
 pub(super) async fn check<D: Driver>(bench: &impl AsyncFn(&'static str) -> Bench<D>) {
     prefixes(&bench("load gives the entries with the prefix and no others, in key order").await)
@@ -51,6 +52,33 @@ async fn prefixes<D: Driver>(it: &Bench<D>) {
             loaded,
             Some(expected),
             &format!("load with prefix {prefix:?}"),
+        );
+        without_some(it, id, &keys, prefix).await;
+    }
+}
+
+async fn without_some<D: Driver>(it: &Bench<D>, id: ActorId, keys: &[&[u8]], prefix: &[u8]) {
+    let withouts: [&[&[u8]]; 5] = [
+        &[],
+        &[&[]],
+        &[prefix],
+        &[&[1, 255], &[1, 0]],
+        &[&[2], &[255]],
+    ];
+    for without in withouts {
+        let is_left = |it: &&&[u8]| {
+            it.starts_with(prefix) && !without.iter().any(|known| it.starts_with(known))
+        };
+        let expected: Vec<_> = keys
+            .iter()
+            .filter(is_left)
+            .map(|it| entry(it, it))
+            .collect();
+        let loaded = it.driver.load_without(id, prefix, without).await;
+        it.same(
+            it.ok(loaded).map(|it| it.entries),
+            Some(expected),
+            &format!("load with prefix {prefix:?} without {without:?}"),
         );
     }
 }

@@ -7,6 +7,7 @@ mod options;
 mod orphans;
 mod query;
 mod queue;
+mod range;
 mod reader;
 mod schema;
 mod worker;
@@ -193,16 +194,26 @@ impl Driver for Sqlite {
     }
 
     async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError> {
-        let range = all_with(prefix);
+        self.load_without(id, prefix, &[]).await
+    }
+
+    async fn load_without(
+        &self,
+        id: ActorId,
+        prefix: &[u8],
+        without: &[&[u8]],
+    ) -> Result<Option<Loaded>, StorageError> {
+        let ranges = range::around(prefix, without);
         self.peek(move |db| {
             query::snapshot(db, || {
                 let Some((row, record)) = query::record(db, id)? else {
                     return Ok(None);
                 };
-                Ok(Some(Loaded {
-                    record,
-                    entries: query::scan(db, row, &range)?,
-                }))
+                let mut entries = Vec::new();
+                for range in &ranges {
+                    entries.append(&mut query::scan(db, row, range)?);
+                }
+                Ok(Some(Loaded { record, entries }))
             })
         })
         .await
@@ -300,21 +311,6 @@ fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection, 
     db.set_prepared_statement_cache_capacity(query::STATEMENTS);
     db.execute_batch(CONNECTION).map_err(failed)?;
     Ok(db)
-}
-
-/// Everything whose key starts with `prefix`, as a range.
-fn all_with(prefix: &[u8]) -> ScanRange {
-    let end = prefix.iter().rposition(|it| *it != u8::MAX).map(|last| {
-        let mut end = prefix[..=last].to_vec();
-        end[last] += 1;
-        end
-    });
-    ScanRange {
-        start: prefix.to_vec(),
-        end,
-        limit: usize::MAX,
-        reverse: false,
-    }
 }
 
 fn stopped() -> StorageError {
