@@ -1,7 +1,7 @@
 //! The connections of the last life come back (H12): what waking read of each, joined with the sockets
 //! that are still there. Nobody sees one that is not whole (H14): user code runs only after all of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use tokio::task::{JoinSet, yield_now};
@@ -28,8 +28,9 @@ pub(super) struct Stored {
 /// The rows of all connections.
 pub(super) struct Rows<A: Actor> {
     read: HashMap<ConnId, StoredConn<A>>,
-    /// Those that cannot be read. They stay on disk as they are, for a program that can (S6).
-    failed: HashSet<ConnId>,
+    /// Those that cannot be read. They go in the first commit: their sockets are closed, and there is
+    /// nobody to run a hook for.
+    failed: HashMap<ConnId, Gone>,
 }
 
 /// How a row fared.
@@ -38,7 +39,10 @@ type Read<A> = (ConnId, Result<StoredConn<A>, Unread>);
 enum Unread {
     /// A newer program wrote it, and so the state too.
     Newer(StateError),
-    Damaged(String),
+    Damaged {
+        error: String,
+        has_taken: bool,
+    },
 }
 
 /// Reads the rows: many of them side by side, and so that nobody else waits for it.
@@ -52,7 +56,7 @@ pub(super) async fn read<A: Actor>(
 ) -> Result<Rows<A>, StateError> {
     let mut rows = Rows {
         read: HashMap::with_capacity(stored.len()),
-        failed: HashSet::new(),
+        failed: HashMap::new(),
     };
     let mut stored = stored.into_iter();
     let mut readers = JoinSet::new();
@@ -88,7 +92,7 @@ pub(super) fn read_again<A: Actor>(
     let error = match read_one(id, row, None) {
         Ok(conn) => return Some(conn),
         Err(Unread::Newer(error)) => error.to_string(),
-        Err(Unread::Damaged(error)) => error,
+        Err(Unread::Damaged { error, .. }) => error,
     };
     slot.tell_of_damage(id, &error);
     None
@@ -112,11 +116,15 @@ fn read_one<A: Actor>(
         conn.taken = taken.map(|it| persist::decode_taken(it)).transpose()?;
         Ok(conn)
     });
+    let damaged = |error| Unread::Damaged {
+        error,
+        has_taken: taken.is_some(),
+    };
     match read {
         Ok(Ok(conn)) => Ok(conn),
         Ok(Err(error @ StateError::Newer { .. })) => Err(Unread::Newer(error)),
-        Ok(Err(error)) => Err(Unread::Damaged(error.to_string())),
-        Err(fault) => Err(Unread::Damaged(fault.of_hook("deserialize").to_string())),
+        Ok(Err(error)) => Err(damaged(error.to_string())),
+        Err(fault) => Err(damaged(fault.of_hook("deserialize").to_string())),
     }
 }
 
@@ -128,9 +136,9 @@ impl<A: Actor> Rows<A> {
                     self.read.insert(id, conn);
                 }
                 Err(Unread::Newer(error)) => return Err(error),
-                Err(Unread::Damaged(error)) => {
+                Err(Unread::Damaged { error, has_taken }) => {
                     slot.tell_of_damage(id, &error);
-                    self.failed.insert(id);
+                    self.failed.insert(id, Gone { id, has_taken });
                 }
             }
         }
@@ -138,7 +146,7 @@ impl<A: Actor> Rows<A> {
     }
 
     /// Joins the rows with the sockets. Lists those who are there, answers those whose client has gone; a
-    /// socket without a row, or with one that cannot be read, is closed.
+    /// socket without a row, or with one that cannot be read, is closed, and that row forgotten.
     pub(super) async fn join(
         mut self,
         slot: &Slot<A>,
@@ -158,6 +166,10 @@ impl<A: Actor> Rows<A> {
             table.leaves(*id);
         }
         counted.stale = self.read.len();
+        counted.failed = self.failed.len();
+        for gone in self.failed.into_values() {
+            table.forget_row(gone);
+        }
         counted.tell(&slot.info.name);
         (table, self.read.into_values().collect())
     }
@@ -188,8 +200,7 @@ impl<A: Actor> Rows<A> {
         table: &mut Table<A>,
         counted: &mut Counted,
     ) -> bool {
-        if self.failed.contains(&id) {
-            counted.failed += 1;
+        if self.failed.contains_key(&id) {
             listener.close(CloseFrame::new(1011, "ws.restore_error"));
             return false;
         }
