@@ -62,10 +62,7 @@ impl Journal {
             return Err(TooMuchPending);
         }
         for op in ops {
-            let (key, value) = match op {
-                Op::Put { key, value } => (key, Some(value)),
-                Op::Delete { key } => (key, None),
-            };
+            let (key, value) = key_and_value(op);
             self.bytes += weight(&key, value.as_ref());
             let old = if in_turn {
                 let len = key.len();
@@ -93,6 +90,21 @@ impl Journal {
     pub(crate) fn keep_turn(&mut self) {
         for (key, value) in mem::take(&mut self.turn) {
             self.is_dirty = true;
+            if let Some((len, old)) = self.put_pending(key, value) {
+                self.bytes -= len + old.map_or(0, |it| it.len());
+            }
+        }
+    }
+
+    /// As [`keep_turn`](Self::keep_turn), with what `ops` say about some of the keys instead of what the
+    /// turn wrote: meanwhile others have written about the same things. The turn wrote as much before, so
+    /// there is room.
+    pub(crate) fn keep_turn_as(&mut self, ops: Vec<Op>) {
+        self.keep_turn();
+        for op in ops {
+            let (key, value) = key_and_value(op);
+            self.is_dirty = true;
+            self.bytes += weight(&key, value.as_ref());
             if let Some((len, old)) = self.put_pending(key, value) {
                 self.bytes -= len + old.map_or(0, |it| it.len());
             }
@@ -155,16 +167,22 @@ impl Journal {
         self.is_dirty = !self.pending.is_empty();
     }
 
-    /// What a key was given, if it was: `Some(None)` for a removal.
-    pub(crate) fn look_up(&self, key: &[u8]) -> Option<Option<Bytes>> {
-        if let Some(value) = self.turn.get(key) {
+    /// What a key was given, if it was: `Some(None)` for a removal. By the exclusive turn that runs too, if
+    /// `sees_turn` says so.
+    pub(crate) fn look_up(&self, key: &[u8], sees_turn: bool) -> Option<Option<Bytes>> {
+        if let Some(value) = self.turn.get(key).filter(|_| sees_turn) {
             return Some(value.clone());
         }
         Some(self.pending.get(key)?.value.clone())
     }
 
-    /// What the keys of a range were given, whatever its limit.
-    pub(crate) fn within(&self, range: &ScanRange) -> BTreeMap<Vec<u8>, Option<Bytes>> {
+    /// What the keys of a range were given, whatever its limit. By the exclusive turn that runs too, if
+    /// `sees_turn` says so.
+    pub(crate) fn within(
+        &self,
+        range: &ScanRange,
+        sees_turn: bool,
+    ) -> BTreeMap<Vec<u8>, Option<Bytes>> {
         let start = Bound::Included(range.start.as_slice());
         let end = match &range.end {
             Some(end) if end <= &range.start => return BTreeMap::new(),
@@ -173,6 +191,7 @@ impl Journal {
         };
         let pending = self.pending.range::<[u8], _>((start, end));
         let turn = self.turn.range::<[u8], _>((start, end));
+        let turn = turn.filter(|_| sees_turn);
         pending
             .map(|(key, it)| (key.clone(), it.value.clone()))
             .chain(turn.map(|(key, value)| (key.clone(), value.clone())))
@@ -211,6 +230,13 @@ pub(crate) fn overlay(
         entries.rev().collect()
     } else {
         entries.collect()
+    }
+}
+
+fn key_and_value(op: Op) -> (Vec<u8>, Option<Bytes>) {
+    match op {
+        Op::Put { key, value } => (key, Some(value)),
+        Op::Delete { key } => (key, None),
     }
 }
 
@@ -276,7 +302,7 @@ mod tests {
     fn read(journal: &Journal, stored: &Map) -> Map {
         let mut seen = stored.clone();
         for key in (0..6).map(|it| vec![it]) {
-            match journal.look_up(&key) {
+            match journal.look_up(&key, true) {
                 Some(Some(value)) => seen.insert(key, value),
                 Some(None) => seen.remove(&key),
                 None => None,
@@ -399,7 +425,7 @@ mod tests {
             Err(TooMuchPending)
         );
         let keys: BTreeSet<_> = (0..4)
-            .filter(|it| journal.look_up(&[*it]).is_some())
+            .filter(|it| journal.look_up(&[*it], true).is_some())
             .collect();
         assert_eq!(keys, [1].into());
         let _ = journal.take(1);

@@ -19,6 +19,7 @@ pub(crate) fn handlers(errors: &mut Errors, model: &Handlers) {
         hides_the_handle(errors, action);
         hides_the_plan(errors, action);
         required_after_default(errors, action);
+        atomic_receiver(errors, action);
     }
     for hook in &model.hooks {
         hook_receiver(errors, hook);
@@ -109,6 +110,24 @@ fn required_after_default(errors: &mut Errors, action: &Action) {
             ident,
             format!("`{ident}` stands after an argument that may be left out"),
         );
+    }
+}
+
+/// `#[action(atomic)] async fn look(&self)`, `#[action(atomic)] async fn ask(ctx: &TaskCtx<Self>)`
+fn atomic_receiver(errors: &mut Errors, action: &Action) {
+    let Some(atomic) = &action.atomic else { return };
+    match action.method.receiver {
+        Receiver::Exclusive => {}
+        Receiver::Shared => errors.at(
+            atomic,
+            "`atomic` undoes a turn, and what takes `&self` changes nothing: write `&mut self`, or \
+             leave `atomic` out",
+        ),
+        Receiver::Free => errors.at(
+            atomic,
+            "`atomic` undoes a turn, and without a receiver there is none: write `&mut self`, or \
+             change the state in one `ctx.write(..)`",
+        ),
     }
 }
 

@@ -117,6 +117,8 @@ pub(crate) struct Action {
     pub(crate) durability: Option<Durability>,
     pub(crate) timeout: Option<u64>,
     pub(crate) access: Access,
+    /// Where it says that nothing of it counts when it fails.
+    pub(crate) atomic: Option<Ident>,
     /// Whether its return type is called a `Result`.
     pub(crate) fallible: bool,
     /// Whether only schedules call it.

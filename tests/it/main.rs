@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod atomic;
 mod awake;
 mod background;
 mod beside;

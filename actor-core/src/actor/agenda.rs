@@ -106,7 +106,15 @@ impl<A: Actor> Agenda for Ctx<A> {
     }
 
     fn table(&self) -> MutexGuard<'_, Option<Box<Table>>> {
-        self.hub.schedules()
+        let Some(atomic) = self.hub.atomic(self.origin) else {
+            return self.hub.schedules();
+        };
+        let mut branch = atomic.schedules();
+        if branch.is_none() {
+            let branched = self.hub.schedules().get_or_insert_default().branch();
+            *branch = Some(Box::new(branched));
+        }
+        branch
     }
 }
 

@@ -144,8 +144,15 @@ impl<A: ActorType> Audience<'_, A> {
     }
 
     fn chosen<'t>(&'t self, table: &'t Table<A>) -> impl Iterator<Item = &'t Arc<Inner<A>>> {
+        let atomic = self.ctx.hub.atomic(self.ctx.origin);
         let among = if self.tags.is_empty() {
             table.all().collect()
+        } else if let Some(atomic) = atomic.filter(|it| it.has_tags()) {
+            let is_in = |it: &&Arc<Inner<A>>| {
+                let tags = atomic.tags(it);
+                self.tags.iter().any(|tag| tags.contains(&**tag))
+            };
+            table.all().filter(is_in).collect()
         } else {
             table.tagged(&self.tags)
         };
@@ -166,7 +173,10 @@ impl<A: ActorType> Conn<A> {
             let text = format!("a tag has at most {MAX_TAG} bytes");
             return Err(ActorError::new("actor", "tag_too_long", text));
         }
-        let tagged = self.hub.seen_of_table().tag(&self.inner, tag);
+        let tagged = match self.hub.atomic(self.origin) {
+            Some(atomic) => atomic.tag(&self.inner, tag, true),
+            None => self.hub.seen_of_table().tag(&self.inner, tag),
+        };
         let changed = tagged.map_err(|_| {
             let text = format!("a connection has at most {MAX_TAGS} tags");
             ActorError::new("actor", "too_many_tags", text)
@@ -180,7 +190,11 @@ impl<A: ActorType> Conn<A> {
 
     /// Takes the connection out of the group `tag`, if it is in it.
     pub fn untag(&self, tag: &str) {
-        let changed = self.hub.seen_of_table().untag(&self.inner, tag);
+        let changed = match self.hub.atomic(self.origin) {
+            // Only one that is to be in one more may be in too many.
+            Some(atomic) => atomic.tag(&self.inner, tag, false).unwrap_or(false),
+            None => self.hub.seen_of_table().untag(&self.inner, tag),
+        };
         if changed {
             self.hub.note_write();
             self.hub.touch(self.origin);
@@ -190,6 +204,10 @@ impl<A: ActorType> Conn<A> {
     /// The groups that the connection is in, sorted.
     #[must_use]
     pub fn tags(&self) -> Vec<String> {
+        if let Some(atomic) = self.hub.atomic(self.origin) {
+            let tags = atomic.tags(&self.inner);
+            return tags.iter().map(ToString::to_string).collect();
+        }
         let tags = self.inner.tags();
         let tags = tags.iter().flat_map(|it| it.iter());
         tags.map(ToString::to_string).collect()

@@ -249,6 +249,9 @@ impl<A: ActorType> Conn<A> {
     /// When called inside another [`read`](Self::read) or [`write`](Self::write) of the same
     /// connection, or deadlocks.
     pub fn read<T>(&self, read: impl FnOnce(&A::ConnState) -> T) -> T {
+        if let Some(state) = self.atomic_state(false) {
+            return read(&state.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         read(&self.inner.lock_state())
     }
 
@@ -258,8 +261,12 @@ impl<A: ActorType> Conn<A> {
     /// # Panics
     ///
     /// When called inside another [`read`](Self::read) or [`write`](Self::write) of the same
-    /// connection, or deadlocks.
+    /// connection, or deadlocks. In an atomic action when the state does not serialize, or cannot be
+    /// read back: it is copied then.
     pub fn write<T>(&self, write: impl FnOnce(&mut A::ConnState) -> T) -> T {
+        if let Some(state) = self.atomic_state(true) {
+            return write(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let out = write(&mut self.inner.lock_state());
         if self.inner.transport.is_stored() {
             self.hub.seen_of_table().mark_dirty(self.inner.id);
@@ -336,6 +343,16 @@ impl<A: ActorType> Conn<A> {
                 close,
             },
         );
+    }
+
+    /// What an atomic turn remembers of this connection, if it has written that or is about to.
+    fn atomic_state(&self, write: bool) -> Option<Arc<Mutex<A::ConnState>>> {
+        let atomic = self.hub.atomic(self.origin)?;
+        match atomic.conn_state(&self.inner, write) {
+            Ok(state) => state,
+            // It cannot be stored either.
+            Err(error) => panic!("the state of a connection does not serialize: {error}"),
+        }
     }
 
     fn send_frame(&self, outbox: &Arc<Outbox>, name: &str, args: &Value) {

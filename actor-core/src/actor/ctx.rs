@@ -30,7 +30,8 @@ use crate::{
 /// The surroundings of one turn: who calls, who listens, which actor this is.
 ///
 /// Outputs of a `&mut self` handler (events, disconnects, `sleep`) count only if it returns; when it
-/// panics or times out they never happened.
+/// panics or times out they never happened. Those of an
+/// [atomic action](crate::guide::durability#all-or-nothing) count only if it returns no error either.
 pub struct Ctx<A: ActorType> {
     pub(crate) hub: Arc<Hub<A>>,
     pub(crate) caller: Option<Arc<Inner<A>>>,
@@ -185,7 +186,12 @@ impl<A: ActorType> Ctx<A> {
             let text = "this life of the actor is over";
             return Err(ActorError::new("actor", "stopping", text));
         }
-        if self.hub.turn_if_room(Turn::Write(Box::new(write))) {
+        let turn = Turn::Write(Box::new(write));
+        let is_let_in = match self.hub.atomic(self.origin) {
+            Some(atomic) => atomic.turn(turn, self.hub.options.mailbox),
+            None => self.hub.turn_if_room(turn),
+        };
+        if is_let_in {
             Ok(())
         } else {
             let text = "too many turns wait for the state already";
@@ -204,7 +210,11 @@ impl<A: ActorType> Ctx<A> {
     #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn sql(&self) -> crate::sql::Sql {
-        self.hub.sql()
+        let sql = self.hub.sql();
+        match self.hub.atomic(self.origin) {
+            Some(atomic) => atomic.within(&sql),
+            None => sql,
+        }
     }
 
     /// Asks to sleep as soon as what runs now is over, whatever else would keep the actor awake.

@@ -62,8 +62,16 @@ impl<A: ActorType> Surroundings for Ctx<A> {
         }
     }
 
+    fn is_atomic(&self) -> bool {
+        self.hub.atomic(self.origin).is_some()
+    }
+
     fn lost(&self, id: u64) {
-        self.hub.doorbell.completions().forget(id);
+        if self.is_atomic() {
+            self.hub.emit(self.origin, Output::Lost(id));
+        } else {
+            self.hub.doorbell.completions().forget(id);
+        }
     }
 
     fn holds_message(&self) -> &AtomicBool {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{
     ActorType,
+    atomic::Atomic,
     broadcast::Recorded,
     conn::{Conn, LocalQueue},
     failure::Failure,
@@ -65,6 +66,8 @@ pub(crate) struct Hub<A: ActorType> {
     schedules: Mutex<Option<Box<schedule::Table>>>,
     /// Absent until a queue is used.
     desk: OnceLock<Box<Desk>>,
+    /// Absent until an atomic turn runs.
+    pub(super) atomic: OnceLock<Box<Atomic<A>>>,
 }
 
 /// What every turn looks at, kept where the cell is anyway: with thousands of actors each line of
@@ -171,6 +174,8 @@ pub(crate) enum Output<A: ActorType> {
     Failed(Failure),
     /// A message of a queue was completed.
     Completed(u64, Value),
+    /// A message of a queue will never be completed.
+    Lost(u64),
     Sleep,
     Destroy,
 }
@@ -209,6 +214,7 @@ impl<A: ActorType> Hub<A> {
             stopping: AtomicBool::new(false),
             background: OnceLock::new(),
             desk: OnceLock::new(),
+            atomic: OnceLock::new(),
         }
     }
 

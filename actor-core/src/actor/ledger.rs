@@ -3,10 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{ActorType, ctx::Ctx, hub::Hub};
+use super::{
+    ActorType,
+    ctx::Ctx,
+    hub::{Hub, Origin},
+};
 use crate::{
     config::Durability,
-    journal::{self, Ledger, TooMuchPending},
+    journal::{self, Journal, Ledger, TooMuchPending},
     storage::{Entry, Op, ScanRange, StorageError},
 };
 
@@ -21,18 +25,20 @@ impl<A: ActorType> Ledger for Ctx<A> {
     }
 
     async fn fetch(&self, key: Vec<u8>) -> Result<Option<Bytes>, StorageError> {
-        self.hub.fetch(key).await
+        self.hub.fetch(self.origin, key).await
     }
 
     async fn scan(&self, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
-        self.hub.scan(range).await
+        self.hub.scan(self.origin, range).await
     }
 }
 
 impl<A: ActorType> Hub<A> {
     /// The value of one of the actor's keys, as last written.
-    async fn fetch(&self, key: Vec<u8>) -> Result<Option<Bytes>, StorageError> {
-        let written = self.journal().as_ref().and_then(|it| it.look_up(&key));
+    async fn fetch(&self, origin: Origin, key: Vec<u8>) -> Result<Option<Bytes>, StorageError> {
+        let sees_turn = !self.is_outside_atomic(origin);
+        let look_up = |it: &mut Journal| it.look_up(&key, sees_turn);
+        let written = self.journal().as_deref_mut().and_then(look_up);
         if let Some(value) = written {
             return Ok(value);
         }
@@ -49,9 +55,11 @@ impl<A: ActorType> Hub<A> {
     }
 
     /// A stretch of the actor's keys, as last written.
-    async fn scan(&self, mut range: ScanRange) -> Result<Vec<Entry>, StorageError> {
+    async fn scan(&self, origin: Origin, mut range: ScanRange) -> Result<Vec<Entry>, StorageError> {
         let wanted = range.limit;
-        let written = self.journal().as_ref().map(|it| it.within(&range));
+        let sees_turn = !self.is_outside_atomic(origin);
+        let within = |it: &mut Journal| it.within(&range, sees_turn);
+        let written = self.journal().as_deref_mut().map(within);
         let Some(mut written) = written.filter(|it| !it.is_empty()) else {
             return self.doorbell.driver().scan(self.about.id, range).await;
         };

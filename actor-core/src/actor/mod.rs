@@ -4,6 +4,7 @@
 //! does (the attribute on the impl block).
 
 mod agenda;
+mod atomic;
 mod audience;
 mod broadcast;
 mod conn;
@@ -113,7 +114,7 @@ pub trait ActorType: Sized + Send + Sync + 'static {
     fn decode(version: u32, bytes: &[u8]) -> Result<Self, StateError>;
 
     /// Takes on the state whose stored form, of this version, is `stored`. Fields that are not stored
-    /// stay as they are; unless given, there are none.
+    /// stay as they are.
     ///
     /// # Errors
     ///
@@ -121,8 +122,14 @@ pub trait ActorType: Sized + Send + Sync + 'static {
     fn replace(&mut self, stored: Value) -> Result<(), StateError> {
         let mut bytes = Vec::new();
         ciborium::into_writer(&stored, &mut bytes).map_err(|e| StateError::Decode(e.into()))?;
-        *self = Self::decode(Self::VERSION, &bytes)?;
+        self.take_on(Self::decode(Self::VERSION, &bytes)?);
         Ok(())
+    }
+
+    /// Takes on the fields of `read`, which was [decoded](Self::decode). Fields that are not stored
+    /// stay as they are; unless given, there are none.
+    fn take_on(&mut self, read: Self) {
+        *self = read;
     }
 }
 
@@ -247,6 +254,8 @@ pub struct Handler {
     pub timeout: Option<Duration>,
     /// Who may call it.
     pub access: Access,
+    /// Whether nothing of it counts when it fails.
+    pub atomic: bool,
     /// Where it stands in the source, or its entry in the table.
     pub location: &'static Location<'static>,
 }
@@ -275,6 +284,7 @@ impl Handler {
             durability: None,
             timeout: None,
             access: Access::Unsaid,
+            atomic: false,
             location: Location::caller(),
         }
     }
@@ -290,6 +300,14 @@ impl Handler {
     #[must_use]
     pub const fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
+        self
+    }
+
+    /// All or nothing: when it answers with an error, panics or takes too long, the state is as it was
+    /// before and nothing that it wrote or sent counts. Only where it takes `&mut self`.
+    #[must_use]
+    pub const fn atomic(mut self) -> Self {
+        self.atomic = true;
         self
     }
 

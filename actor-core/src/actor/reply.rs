@@ -82,9 +82,10 @@ impl<T, E> Reply<T, E> {
             }),
             To::Caller(_) => self.answer = Some(answer.map_err(CallError::Action)),
             To::Nobody => {
-                if let Err(error) = answer {
+                if let Err(error) = &answer {
                     tracing::warn!(error = %error.to_actor_error(), "a handler without a caller failed");
                 }
+                self.answer = Some(answer.map_err(CallError::Action));
             }
         }
     }
@@ -108,6 +109,9 @@ pub trait ReplySlot: Send {
     /// Answers with `error`, unless an answer is there already.
     fn fail(&mut self, error: ActorError);
 
+    /// Whether the answer that is there is an error.
+    fn has_failed(&self) -> bool;
+
     /// Replaces whatever answer is there: what it promised was not kept.
     fn revoke(&mut self, error: ActorError);
 
@@ -124,6 +128,13 @@ impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
             To::Wire(wire) if wire.is_open() => wire.fill(Err(error)),
             To::Caller(_) if self.answer.is_none() => self.answer = Some(Err(error.into())),
             To::Wire(_) | To::Caller(_) | To::Nobody => {}
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        match &self.to {
+            To::Wire(wire) => wire.has_failed,
+            To::Caller(_) | To::Nobody => matches!(self.answer, Some(Err(_))),
         }
     }
 
@@ -213,6 +224,8 @@ pub struct WireReply {
     max_outgoing: usize,
     action: &'static str,
     answer: Option<HttpAnswer>,
+    /// Whether the answer is an error.
+    has_failed: bool,
 }
 
 /// Where the bytes go.
@@ -248,6 +261,7 @@ impl WireReply {
             max_outgoing,
             action,
             answer: None,
+            has_failed: false,
         }
     }
 
@@ -257,12 +271,14 @@ impl WireReply {
     }
 
     fn fill(&mut self, answer: Result<Value, ActorError>) {
+        self.has_failed = answer.is_err();
         if let Some(WireTo::Schedule(to)) = self.to.take_if(|it| it.is_schedule()) {
             // Read by the cell once the handler has returned; not when that ends another way.
             let _ = to.send(answer.map(drop));
             return;
         }
         let encoded = answer.and_then(|value| self.encode(&value));
+        self.has_failed = encoded.is_err();
         self.answer = Some(encoded.unwrap_or_else(|error| self.encode_error(&error)));
     }
 

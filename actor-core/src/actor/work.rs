@@ -253,9 +253,13 @@ impl<A: ActorType> Ctx<A> {
         work: impl Future<Output = Result<(), ActorError>> + Send + 'static,
     ) {
         let work = Box::pin(work);
-        // At once, also from a turn: the turn may wait for it.
         let spawn = Output::Spawn(Spawn { name, guard, work });
-        self.hub.emit(Origin::Beside, spawn);
+        // At once, also from a turn: the turn may wait for it. Unless it has to be undone with the turn.
+        let origin = match self.hub.atomic(self.origin) {
+            Some(_) => self.origin,
+            None => Origin::Beside,
+        };
+        self.hub.emit(origin, spawn);
     }
 }
 

@@ -7,7 +7,7 @@
 //!   to the next of its connections.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
 //! - [`tunnel`]: what clients send takes effect once. [`replay`]: what clients missed is sent again.
-//! - [`turns`]: handlers on the state. [`side`]: what goes on beside them, and
+//! - [`turns`]: handlers on the state, [`mod@atomic`]: those that leave nothing behind. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
 //! - [`mod@failure`]: what failed, and who is told. [`crash`]: what follows a life that broke.
@@ -23,6 +23,7 @@
 
 mod access;
 mod alarms;
+mod atomic;
 mod background;
 mod commit;
 mod connect;

@@ -230,6 +230,7 @@ impl<A: Actor> Cell<A> {
                 Output::QueueRead => self.offer_delayed(),
                 Output::Failed(it) => self.report(it),
                 Output::Completed(id, response) => self.hold(tag, Held::Completed(id, response)),
+                Output::Lost(id) => self.slot.completions.forget(id),
                 Output::Sleep => self.ask(Stop::Sleep),
                 Output::Destroy => self.ask(Stop::Destroy),
             }

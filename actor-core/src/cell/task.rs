@@ -171,9 +171,18 @@ impl<A: Actor> Life<A> {
         self.cell.poll_step(cx)
     }
 
+    fn go_atomic(mut self: Box<Self>, job: Job<A>) -> Doing<A> {
+        Doing::Goes(Box::pin(async move {
+            let Self { state, cell, .. } = &mut *self;
+            cell.run_atomic(state, job).await;
+            Doing::Serves(self)
+        }))
+    }
+
     fn take(mut self: Box<Self>, step: Step<A>) -> Doing<A> {
         match step {
             Step::Run(mut job) => match job.receiver() {
+                Receiver::Exclusive if Cell::is_atomic(&job) => return self.go_atomic(job),
                 Receiver::Exclusive => {
                     return Doing::Goes(Box::pin(async move {
                         // Lent, because a future has room for each place that a value moves through.

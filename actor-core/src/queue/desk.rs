@@ -14,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::{sync::OnceCell, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +23,7 @@ use super::{
     error::QueueError,
     row::{self, RowError, Times},
     table::{Released, Selection, Table, Ticket},
+    write::{delete, number, put_attempts, put_message, put_next},
 };
 use crate::{
     clock::Timestamp,
@@ -48,6 +48,9 @@ pub(crate) trait Surroundings: Ledger {
 
     /// Whether what is written now counts only if the exclusive turn that runs succeeds.
     fn in_turn(&self) -> bool;
+
+    /// Whether that turn is an atomic one, and what it takes may have to be there again.
+    fn is_atomic(&self) -> bool;
 
     /// Tells whoever waits for this message, once that is durable, that it is completed.
     fn completed(&self, id: u64, response: Value);
@@ -233,6 +236,9 @@ impl Desk {
                 return Err(QueueError::AlreadyCompleted);
             }
             life.write(delete(id))?;
+            if life.is_atomic() {
+                table.touch(id);
+            }
             table.complete(id);
             Ok(())
         });
@@ -244,7 +250,9 @@ impl Desk {
     /// A message that was held and not completed is offered again, or dead.
     pub(super) fn release(&self, life: &dyn Surroundings, id: u64, queue: &'static QueueSpec) {
         self.with(|table| {
-            let Released::Exhausted(message) = table.release(id, queue.max_attempts) else {
+            let Released::Exhausted(message) =
+                table.release(id, queue.max_attempts, life.is_atomic())
+            else {
                 return;
             };
             let attempts = message.attempts;
@@ -341,7 +349,16 @@ fn take_first<T>(
     wanted: &Wanted<'_, T>,
 ) -> Result<Option<Taken<T>>, QueueError> {
     advance(life, table);
-    while let Some((id, message)) = table.first(&wanted.queues) {
+    let in_atomic = life.is_atomic();
+    loop {
+        let first = if in_atomic {
+            table.first_in_atomic(&wanted.queues)
+        } else {
+            table.first(&wanted.queues)
+        };
+        let Some((id, message)) = first else {
+            return Ok(None);
+        };
         let body = row::body(&message.body).map_err(|e| invalid(&message.queue, e));
         let content = match body.and_then(|it| (wanted.read)(&message.queue, it)) {
             Ok(content) => content,
@@ -353,6 +370,9 @@ fn take_first<T>(
             }
         };
         let attempts = message.attempts.saturating_add(1);
+        if in_atomic {
+            table.touch(id);
+        }
         if wanted.hold {
             // Noted before it is tried, so that a crash counts too.
             note(life, vec![put_attempts(id, attempts)]);
@@ -369,12 +389,15 @@ fn take_first<T>(
             content,
         }));
     }
-    Ok(None)
 }
 
 /// Looks at the clock: what is due, and what is pointless by now.
 pub(super) fn advance(life: &dyn Surroundings, table: &mut Table<Waker>) {
-    let expired = table.advance(life.now());
+    let expired = if life.is_atomic() {
+        table.advance_in_atomic(life.now())
+    } else {
+        table.advance(life.now())
+    };
     if !expired.is_empty() {
         note(life, expired.iter().flat_map(|id| delete(*id)).collect());
         for id in expired {
@@ -441,33 +464,6 @@ async fn load(life: &dyn Surroundings) -> Result<Mutex<Table<Waker>>, QueueError
         table.set_aside(id);
     }
     Ok(Mutex::new(table))
-}
-
-fn put_message(id: u64, row: Bytes) -> Op {
-    let key = keys::queue_message(id);
-    Op::Put { key, value: row }
-}
-
-fn put_next(next: u64) -> Op {
-    let key = keys::queue_next();
-    let value = Bytes::copy_from_slice(&next.to_be_bytes());
-    Op::Put { key, value }
-}
-
-fn put_attempts(id: u64, attempts: u32) -> Op {
-    let key = keys::queue_attempts(id);
-    let value = Bytes::copy_from_slice(&u64::from(attempts).to_be_bytes());
-    Op::Put { key, value }
-}
-
-pub(super) fn number(value: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(value.try_into().ok()?))
-}
-
-pub(super) fn delete(id: u64) -> Vec<Op> {
-    let message = keys::queue_message(id);
-    let attempts = keys::queue_attempts(id);
-    [message, attempts].map(|key| Op::Delete { key }).into()
 }
 
 /// The queues that `names` selects; all when there is none.

@@ -5,7 +5,10 @@ use std::sync::{MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::desk::{Desk, Surroundings, advance, lock, number};
+use super::{
+    desk::{Desk, Surroundings, advance, lock},
+    write::number,
+};
 use crate::{
     clock::Timestamp,
     storage::{Op, keys},

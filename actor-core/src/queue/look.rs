@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    desk::{self, Desk, Surroundings},
+    desk::{Desk, Surroundings},
     error::QueueError,
-    row,
+    row, write,
 };
 use crate::clock::Timestamp;
 
@@ -46,7 +46,7 @@ impl Desk {
     pub(crate) fn clear(&self, life: &dyn Surroundings) -> Result<usize, QueueError> {
         let cleared = self.with(|table| {
             let ids: Vec<_> = table.all().map(|(id, _)| id).collect();
-            life.write(ids.iter().flat_map(|id| desk::delete(*id)).collect())?;
+            life.write(ids.iter().flat_map(|id| write::delete(*id)).collect())?;
             for id in &ids {
                 table.take(*id);
                 life.lost(*id);

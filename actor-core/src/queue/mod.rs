@@ -14,6 +14,7 @@ mod queues;
 mod row;
 mod sending;
 mod table;
+mod write;
 
 use std::time::Duration;
 

@@ -25,6 +25,10 @@ pub(super) struct Table<W> {
     expiring: BTreeSet<(Timestamp, u64)>,
     /// Those of the exclusive turn that runs.
     staged: BTreeSet<u64>,
+    /// Those that the atomic turn which runs has taken, as they were.
+    touched: BTreeMap<u64, Touched>,
+    /// Those of them that it has let go of again.
+    released: BTreeSet<u64>,
     waiters: BTreeMap<Ticket, Waiter<W>>,
     next_ticket: u64,
     /// Waiters to wake once the table is let go of.
@@ -42,6 +46,14 @@ pub(super) struct Message {
     pub(super) expires: Option<Timestamp>,
     /// How often it was taken to be completed.
     pub(super) attempts: u32,
+}
+
+/// A message as it was before an atomic turn.
+#[derive(Debug)]
+struct Touched {
+    message: Message,
+    /// Whether somebody beside the turn holds it.
+    is_held: bool,
 }
 
 /// Which queues are meant: all, or some of them.
@@ -86,6 +98,8 @@ impl<W> Table<W> {
             delayed: BTreeSet::new(),
             expiring: BTreeSet::new(),
             staged: BTreeSet::new(),
+            touched: BTreeMap::new(),
+            released: BTreeSet::new(),
             waiters: BTreeMap::new(),
             next_ticket: 0,
             called: Vec::new(),
@@ -127,18 +141,50 @@ impl<W> Table<W> {
         id
     }
 
-    /// The exclusive turn succeeded: what it sent is offered.
+    /// The exclusive turn succeeded: what it sent is offered, and what it let go of.
     pub(super) fn keep_turn(&mut self) {
+        self.touched.clear();
         for id in mem::take(&mut self.staged) {
+            self.offer(id);
+        }
+        for id in mem::take(&mut self.released) {
             self.offer(id);
         }
     }
 
-    /// The exclusive turn failed: what it sent never was.
+    /// The exclusive turn failed: what it sent never was, and what it took is there again if it was
+    /// an atomic one.
     pub(super) fn discard_turn(&mut self) {
         for id in mem::take(&mut self.staged) {
             self.messages.remove(&id);
         }
+        self.released.clear();
+        for (id, Touched { message, is_held }) in mem::take(&mut self.touched) {
+            self.messages.insert(id, message);
+            if !is_held {
+                self.offer(id);
+            }
+        }
+    }
+
+    /// An atomic turn is about to take a message, or to complete it.
+    pub(super) fn touch(&mut self, id: u64) {
+        if self.touched.contains_key(&id) || self.staged.contains(&id) {
+            return;
+        }
+        let is_held = self.is_held(id);
+        if let Some(message) = self.messages.get(&id).cloned() {
+            self.touched.insert(id, Touched { message, is_held });
+        }
+    }
+
+    /// As [`advance`](Self::advance) in an atomic turn.
+    pub(super) fn advance_in_atomic(&mut self, now: Timestamp) -> Vec<u64> {
+        let pointless = self.expiring.iter().take_while(|it| it.0 <= now);
+        for id in pointless.map(|it| it.1).collect::<Vec<_>>() {
+            self.touch(id);
+        }
+        self.advance(now)
     }
 
     /// Makes ready what is due, and takes out what is pointless by now: their ids.
@@ -162,6 +208,15 @@ impl<W> Table<W> {
     /// When [`advance`](Self::advance) has something to make ready next.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.delayed.first().map(|it| it.0)
+    }
+
+    /// As [`first`](Self::first) in an atomic turn, which may take again what it has let go of.
+    pub(super) fn first_in_atomic(&self, wanted: &Selection) -> Option<(u64, &Message)> {
+        let released = self.released.iter();
+        let mut again = released.filter_map(|id| Some((*id, self.messages.get(id)?)));
+        let again = again.find(|(_, it)| wanted.has(&it.queue));
+        let first = self.first(wanted);
+        again.into_iter().chain(first).min_by_key(|(id, _)| *id)
     }
 
     /// The first message that may be taken of the queues selected (Q1).
@@ -210,8 +265,12 @@ impl<W> Table<W> {
     }
 
     /// A message that was held goes back, or has been tried `most` times.
-    pub(super) fn release(&mut self, id: u64, most: Option<u32>) -> Released {
+    pub(super) fn release(&mut self, id: u64, most: Option<u32>, in_atomic: bool) -> Released {
         if !self.is_held(id) {
+            if let Some(touched) = self.touched.get_mut(&id) {
+                // Completed by the turn, which may come to nothing.
+                touched.is_held = false;
+            }
             return Released::NotHeld;
         }
         let attempts = self.messages.get(&id).map_or(0, |it| it.attempts);
@@ -220,7 +279,11 @@ impl<W> Table<W> {
         {
             return Released::Exhausted(message);
         }
-        self.offer(id);
+        if in_atomic && self.touched.contains_key(&id) {
+            self.released.insert(id);
+        } else {
+            self.offer(id);
+        }
         Released::Again
     }
 
@@ -236,7 +299,7 @@ impl<W> Table<W> {
         let is_delayed = message
             .due
             .is_some_and(|due| self.delayed.contains(&(due, id)));
-        !is_ready && !is_delayed && !self.staged.contains(&id)
+        !is_ready && !is_delayed && !self.staged.contains(&id) && !self.released.contains(&id)
     }
 
     fn offer(&mut self, id: u64) {
@@ -266,6 +329,7 @@ impl<W> Table<W> {
     }
 
     fn withdraw(&mut self, id: u64) {
+        self.released.remove(&id);
         let Some(message) = self.messages.get(&id) else {
             return;
         };
@@ -479,13 +543,13 @@ mod tests {
                     },
                     Step::Release(at) => if let Some(id) = model.held(at) {
                         let tries = model.all.iter().find(|it| it.0 == id).unwrap().1.attempts;
-                        let released = table.release(id, Some(most));
+                        let released = table.release(id, Some(most), false);
                         if most <= tries {
                             prop_assert!(matches!(released, Released::Exhausted(_)));
                             model.all.retain(|it| it.0 != id);
                         } else {
                             prop_assert_eq!(released, Released::Again);
-                            prop_assert_eq!(table.release(id, Some(most)), Released::NotHeld);
+                            prop_assert_eq!(table.release(id, Some(most), false), Released::NotHeld);
                             model.set(id, State::Offered);
                         }
                     },

@@ -1,5 +1,6 @@
 //! An actor's schedules: calls of its own actions at a time to come, stored with its state.
 
+mod branch;
 mod cadence;
 mod cron;
 mod draft;

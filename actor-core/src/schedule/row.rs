@@ -6,7 +6,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Cadence, DeadLetter, Outcome, Retry, Run, ScheduleError};
-use crate::{clock::Timestamp, id::ScheduleId, value::Value};
+use crate::{
+    clock::Timestamp,
+    id::ScheduleId,
+    storage::{Op, keys},
+    value::Value,
+};
 
 /// Of every form here.
 const VERSION: u32 = 1;
@@ -95,6 +100,13 @@ enum StoredCadence {
 }
 
 impl Row {
+    /// As it was before it was placed, without what it went on with of another.
+    pub(super) fn anew(mut self) -> Self {
+        (self.again, self.running) = (None, None);
+        self.history = Ring::default();
+        self
+    }
+
     pub(super) fn new(action: Arc<str>, args: Value, cadence: &Cadence) -> Self {
         Self {
             v: VERSION,
@@ -302,6 +314,33 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ScheduleError> {
         return Err(ScheduleError::Decode(text.into()));
     }
     ciborium::from_reader(bytes).map_err(unreadable)
+}
+
+pub(super) fn put_row(id: ScheduleId, row: &Row) -> Op {
+    Op::Put {
+        key: keys::schedule(id),
+        value: encode(row),
+    }
+}
+
+pub(super) fn put_shelf(shelf: &Shelf) -> Op {
+    Op::Put {
+        key: keys::schedule_shelf(),
+        value: encode(shelf),
+    }
+}
+
+pub(super) fn remove_row(id: ScheduleId, row: &Row) -> Vec<Op> {
+    let key = keys::schedule(id);
+    let mut ops = vec![Op::Delete { key }];
+    ops.extend(remove_runs(id, row.history));
+    ops
+}
+
+pub(super) fn remove_runs(id: ScheduleId, Ring { first, next }: Ring) -> impl Iterator<Item = Op> {
+    (first..next).map(move |it| Op::Delete {
+        key: keys::schedule_run(Some(id), it),
+    })
 }
 
 #[cfg(test)]

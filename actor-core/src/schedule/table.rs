@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     DEFAULT_HISTORY, DeadLetter, MAX_DEAD, MAX_REMEMBERED, Outcome, Run, Schedule, ScheduleError,
     ScheduledRun,
-    row::{Again, Ring, Row, Running, Shelf, encode, encode_dead, encode_run},
+    branch::Step,
+    row::{
+        Again, Ring, Row, Running, Shelf, encode_dead, encode_run, put_row, put_shelf, remove_row,
+        remove_runs,
+    },
 };
 use crate::{
     clock::Timestamp,
@@ -20,14 +24,16 @@ use crate::{
 /// The schedules.
 #[derive(Debug)]
 pub(crate) struct Table {
-    rows: BTreeMap<ScheduleId, Row>,
-    shelf: Shelf,
+    pub(super) rows: BTreeMap<ScheduleId, Row>,
+    pub(super) shelf: Shelf,
     /// How many schedules there ever were.
-    orders: u64,
+    pub(super) orders: u64,
     /// How many runs are remembered.
-    remembered: u64,
+    pub(super) remembered: u64,
     /// The alarm that storage has or is being given, `None` when that is not known.
-    told: Option<Option<Timestamp>>,
+    pub(super) told: Option<Option<Timestamp>>,
+    /// What its author did, if this is a [branch](Self::branch).
+    pub(super) steps: Option<Vec<Step>>,
 }
 
 /// What is to run now.
@@ -50,6 +56,7 @@ pub(crate) struct Claimed {
 pub(super) struct Placed {
     pub(super) id: ScheduleId,
     pub(super) row: Row,
+    first: Timestamp,
     /// What the one that it replaces remembered and this one does not go on with.
     forgotten: Ring,
 }
@@ -89,6 +96,7 @@ impl Default for Table {
             orders: 0,
             remembered: 0,
             told: Some(None),
+            steps: None,
         }
     }
 }
@@ -105,6 +113,7 @@ impl Table {
             orders,
             remembered,
             told: None,
+            steps: None,
         };
         // The alarm is always committed with the rows.
         table.told = Some(table.alarm());
@@ -131,6 +140,7 @@ impl Table {
         let mut placed = Placed {
             id,
             row,
+            first,
             forgotten: Ring::default(),
         };
         if let Some((id, old)) = old {
@@ -142,6 +152,13 @@ impl Table {
     pub(super) fn put(&mut self, placed: Placed) {
         self.orders = self.orders.max(placed.row.order + 1);
         self.remembered -= placed.forgotten.len();
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step::Place {
+                id: placed.id,
+                row: Box::new(placed.row.clone()),
+                first: placed.first,
+            });
+        }
         self.rows.insert(placed.id, placed.row);
     }
 
@@ -152,6 +169,9 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, id: ScheduleId) {
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step::Remove(id));
+        }
         if let Some(row) = self.rows.remove(&id) {
             self.remembered -= row.history.len();
         }
@@ -427,33 +447,6 @@ fn due(row: &Row) -> Option<Timestamp> {
 /// beginning of its only run (T2).
 fn is_pending(row: &Row) -> bool {
     comes(row).is_some() || row.running.is_some() && row.retry.is_some()
-}
-
-fn put_row(id: ScheduleId, row: &Row) -> Op {
-    Op::Put {
-        key: keys::schedule(id),
-        value: encode(row),
-    }
-}
-
-fn put_shelf(shelf: &Shelf) -> Op {
-    Op::Put {
-        key: keys::schedule_shelf(),
-        value: encode(shelf),
-    }
-}
-
-fn remove_row(id: ScheduleId, row: &Row) -> Vec<Op> {
-    let key = keys::schedule(id);
-    let mut ops = vec![Op::Delete { key }];
-    ops.extend(remove_runs(id, row.history));
-    ops
-}
-
-fn remove_runs(id: ScheduleId, Ring { first, next }: Ring) -> impl Iterator<Item = Op> {
-    (first..next).map(move |it| Op::Delete {
-        key: keys::schedule_run(Some(id), it),
-    })
 }
 
 fn shown(id: ScheduleId, row: &Row) -> Schedule {

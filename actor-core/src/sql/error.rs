@@ -108,7 +108,7 @@ pub enum SqlError {
     /// `sql.transaction_over`: the handle of a transaction that was committed or rolled back.
     #[error("the transaction was already {how}")]
     Over {
-        /// `committed` or `rolled back`.
+        /// `committed` or `rolled back`, or `ended` with its turn.
         how: &'static str,
     },
     /// `sql.newer_schema`: a later version of the program migrated the database.

@@ -12,6 +12,7 @@ mod row;
 mod scalar;
 mod statement;
 mod transaction;
+mod within;
 
 use std::{
     fmt,
@@ -22,7 +23,7 @@ use std::{
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use self::{database::Lease, pool::Pool};
+pub(crate) use self::{database::Lease, pool::Pool, within::Within};
 use self::{
     database::{Database, Waiting},
     statement::Call,
@@ -100,6 +101,8 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Sql {
     /// `None` when it was asked for after the end of the life.
     database: Option<Arc<Database>>,
+    /// The transaction that all goes into, in an atomic turn.
+    within: Option<Within>,
 }
 
 /// What statements did.
@@ -262,13 +265,27 @@ impl Sql {
         E: From<SqlError>,
         Fut: Future<Output = Result<T, E>>,
     {
-        Transaction::with(self.database()?, within, work).await
+        match &self.within {
+            Some(turn) => Transaction::inside(turn.transaction().await?, within, work).await,
+            None => Transaction::with(self.database()?, within, work).await,
+        }
+    }
+
+    /// The same database, where all goes into the transaction of a turn.
+    pub(crate) fn within(&self, turn: &Within) -> Self {
+        Self {
+            database: self.database.clone(),
+            within: Some(turn.clone()),
+        }
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &AtomicBool) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
+        if let Some(turn) = &self.within {
+            return turn.transaction().await?.run(work).await;
+        }
         let database = self.database()?;
         let turn = database.turn(Waiting::Statement).await?;
         let of = Arc::clone(database);
@@ -309,6 +326,7 @@ impl Door {
         let made = || Some(Database::new(pool, lease()));
         Sql {
             database: self.database.get_or_init(made).clone(),
+            within: None,
         }
     }
 

@@ -147,8 +147,8 @@ impl Transaction {
             return Err(SqlError::Expired { after: within }.into());
         };
         let ended = match &done {
-            Ok(_) => open.0.end("COMMIT", Phase::Committed).await,
-            Err(_) => open.0.end("ROLLBACK", Phase::RolledBack).await,
+            Ok(_) => open.0.finish(true).await,
+            Err(_) => open.0.finish(false).await,
         };
         match (done, ended) {
             (Ok(_), Err(err)) => Err(err.into()),
@@ -157,7 +157,41 @@ impl Transaction {
         }
     }
 
-    async fn begin(database: &Arc<Database>, within: Duration) -> Result<Open, SqlError> {
+    /// Runs `work` as a part of this transaction that can be undone alone.
+    pub(super) async fn inside<T, E, Fut>(
+        &self,
+        within: Duration,
+        work: impl FnOnce(Self) -> Fut,
+    ) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut part = Part {
+            of: self,
+            is_over: false,
+        };
+        self.execute("SAVEPOINT __part", ()).await?;
+        let done = timeout(within, work(self.clone())).await;
+        let ended = match &done {
+            Ok(Ok(_)) => self.execute("RELEASE __part", ()).await,
+            Ok(Err(_)) | Err(_) => {
+                let undo = "ROLLBACK TO __part; RELEASE __part";
+                self.execute(undo, ()).await
+            }
+        };
+        part.is_over = ended.is_ok();
+        match (done, ended) {
+            (Ok(Ok(_)), Err(err)) => Err(err.into()),
+            (Ok(done), _) => done,
+            (Err(_), _) => Err(SqlError::Expired { after: within }.into()),
+        }
+    }
+
+    pub(super) async fn begin(
+        database: &Arc<Database>,
+        within: Duration,
+    ) -> Result<Open, SqlError> {
         let turn = database.turn(Waiting::Transaction).await?;
         // Given up should this be dropped while it begins.
         let open = Open(Self {
@@ -177,7 +211,7 @@ impl Transaction {
     }
 
     /// Runs `work` in the transaction, if it still is one, and sees whether it is one after.
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &AtomicBool) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
@@ -213,6 +247,15 @@ impl Transaction {
         over(*locked(&inner.phase), inner.within)?;
         let turn = inner.turn().clone().ok_or(SqlError::Closed)?;
         inner.database.run(turn, work).await
+    }
+
+    /// Ends it well or not.
+    pub(super) async fn finish(&self, keep: bool) -> Result<(), SqlError> {
+        if keep {
+            self.end("COMMIT", Phase::Committed).await
+        } else {
+            self.end("ROLLBACK", Phase::RolledBack).await
+        }
     }
 
     async fn end(&self, how: &'static str, after: Phase) -> Result<(), SqlError> {
@@ -253,7 +296,21 @@ impl Inner {
 }
 
 /// A transaction under way, given up when this is dropped: its handler timed out or panicked.
-struct Open(Transaction);
+pub(super) struct Open(pub(super) Transaction);
+
+/// A part of a transaction under way, with which all is given up when this is dropped in the middle.
+struct Part<'a> {
+    of: &'a Transaction,
+    is_over: bool,
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.of.give_up(Phase::RolledBack);
+        }
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {

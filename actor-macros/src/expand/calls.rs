@@ -185,7 +185,8 @@ fn table(model: &Handlers) -> TokenStream {
             Access::Open => Some(quote!(.with_access(__p::Access::Open))),
             Access::Guarded(_) => Some(quote!(.with_access(__p::Access::Guarded))),
         };
-        quote!(#handler #durability #timeout #access)
+        let atomic = action.atomic.as_ref().map(|_| quote!(.atomic()));
+        quote!(#handler #durability #timeout #access #atomic)
     });
     let hooks = called(model).map(|hook| {
         let name = hook.kind.name();

@@ -88,7 +88,7 @@ fn impl_type(model: &State) -> TokenStream {
     let kept = model.fields.iter().filter(|it| !it.transient).map(|it| {
         let ident = &it.ident;
         let cfgs = it.attrs.iter().filter(|it| it.path().is_ident("cfg"));
-        quote!(#(#cfgs)* __p::swap(&mut self.#ident, &mut __new.#ident);)
+        quote!(#(#cfgs)* __p::swap(&mut self.#ident, &mut __read.#ident);)
     });
     quote! {
         #[automatically_derived]
@@ -108,9 +108,12 @@ fn impl_type(model: &State) -> TokenStream {
                 __read.map(|__it| __it.0)
             }
             fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
-                let mut __new = __p::read_state::<__Read>(__stored)?.0;
-                #(#kept)*
+                let __read = __p::read_state::<__Read>(__stored)?.0;
+                <Self as __p::ActorType>::take_on(self, __read);
                 __p::Result::Ok(())
+            }
+            fn take_on(&mut self, mut __read: Self) {
+                #(#kept)*
             }
         }
     }

@@ -127,9 +127,9 @@ fn action(
 ) -> Action {
     // Only a client has to be let.
     let mut options = if scheduled_only {
-        Options::new("scheduled", &["name", "durability", "timeout"])
+        Options::new("scheduled", &["name", "durability", "timeout", "atomic"])
     } else {
-        let known = &["name", "durability", "timeout", "guard", "open"];
+        let known = &["name", "durability", "timeout", "guard", "open", "atomic"];
         Options::new("action", known)
     };
     options.add(errors, attr);
@@ -137,6 +137,9 @@ fn action(
     let durability = options.durability(errors, "durability");
     let timeout = options.millis(errors, "timeout");
     let access = access(errors, &options);
+    let atomic = options
+        .flag(errors, "atomic")
+        .then(|| options.key("atomic").cloned());
     let (method, args) = method::action(errors, item);
     let fallible = is_result(&method.output);
     Action {
@@ -146,6 +149,7 @@ fn action(
         durability,
         timeout,
         access,
+        atomic: atomic.flatten(),
         fallible,
         scheduled_only,
     }

@@ -51,9 +51,11 @@ const _: () = {
             __read.map(|__it| __it.0)
         }
         fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
-            let mut __new = __p::read_state::<__Read>(__stored)?.0;
+            let __read = __p::read_state::<__Read>(__stored)?.0;
+            <Self as __p::ActorType>::take_on(self, __read);
             __p::Result::Ok(())
         }
+        fn take_on(&mut self, mut __read: Self) {}
     }
     #[automatically_derived]
     impl __p::From<__p::ActorHandle<Ping>> for PingHandle {

@@ -90,10 +90,13 @@ const _: () = {
             __read.map(|__it| __it.0)
         }
         fn replace(&mut self, __stored: __p::Value) -> __p::Result<(), __p::StateError> {
-            let mut __new = __p::read_state::<__Read>(__stored)?.0;
-            __p::swap(&mut self.topic, &mut __new.topic);
-            __p::swap(&mut self.lines, &mut __new.lines);
+            let __read = __p::read_state::<__Read>(__stored)?.0;
+            <Self as __p::ActorType>::take_on(self, __read);
             __p::Result::Ok(())
+        }
+        fn take_on(&mut self, mut __read: Self) {
+            __p::swap(&mut self.topic, &mut __read.topic);
+            __p::swap(&mut self.lines, &mut __read.lines);
         }
     }
     #[automatically_derived]
