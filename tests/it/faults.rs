@@ -1,19 +1,30 @@
 //! Storage that fails: nothing acknowledged is lost, nothing unsaved was shown (P2), under a clock
 //! that the test moves.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actor_core::{
-    CloseFrame, Registry,
+    ActorId, Address, CloseFrame, Registry,
+    clock::Timestamp,
     connection::Frame,
     gateway::ConnectRequest,
+    kv::KvError,
     prelude::*,
     protocol::{Encoding, ToServer, client},
     storage::{
-        Driver, Memory,
+        ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, Memory, NewActor,
+        ScanRange, StorageError,
         faults::{Fault, Faults},
     },
 };
+use async_trait::async_trait;
 use tokio::time::sleep;
 
 use crate::registry_over;
@@ -238,4 +249,101 @@ async fn p6_subscriptions_to_an_actor_that_cannot_start_are_bounded() {
         // Each is told that the actor does not start.
         sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Passes on what it is told, except that commits happen a minute late while it is told so, and nobody
+/// hears of those.
+#[derive(Debug, Default)]
+struct Late {
+    inner: Arc<Memory>,
+    is_late: AtomicBool,
+}
+
+#[async_trait]
+impl Driver for Late {
+    async fn create(&self, actor: NewActor) -> Result<Creation, StorageError> {
+        self.inner.create(actor).await
+    }
+
+    async fn find(&self, address: &Address) -> Result<Option<ActorRecord>, StorageError> {
+        self.inner.find(address).await
+    }
+
+    async fn record(&self, id: ActorId) -> Result<Option<ActorRecord>, StorageError> {
+        self.inner.record(id).await
+    }
+
+    async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError> {
+        self.inner.load(id, prefix).await
+    }
+
+    async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
+        self.inner.scan(id, range).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StorageError> {
+        if !self.is_late.load(Ordering::SeqCst) {
+            return self.inner.commit(batch).await;
+        }
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(60)).await;
+            inner.commit(batch).await.map(drop)
+        });
+        pending().await
+    }
+
+    async fn destroy(&self, id: ActorId) -> Result<(), StorageError> {
+        self.inner.destroy(id).await
+    }
+
+    async fn alarms(&self, until: Timestamp, limit: usize) -> Result<Vec<Alarm>, StorageError> {
+        self.inner.alarms(until, limit).await
+    }
+
+    async fn next_alarm(&self) -> Result<Option<Timestamp>, StorageError> {
+        self.inner.next_alarm().await
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        self.inner.close().await
+    }
+}
+
+/// Keeps the same number in its state and under a key.
+#[actor(sleep_after = "1h")]
+#[derive(Default)]
+pub(crate) struct Twice {
+    n: u32,
+}
+
+#[actor]
+impl Twice {
+    #[action]
+    async fn set(&mut self, ctx: &Ctx<Self>, n: u32) -> Result<(), KvError> {
+        self.n = n;
+        ctx.kv().put("n", &n)
+    }
+
+    #[action]
+    async fn both(&self, ctx: &Ctx<Self>) -> Result<(u32, Option<u32>), KvError> {
+        Ok((self.n, ctx.kv().get("n").await?))
+    }
+}
+
+/// A commit that nobody waits for any more may still happen, as storage that hung for a while does what
+/// it was asked. The next life must not have read what was before it.
+#[tokio::test(start_paused = true)]
+async fn k6_a_commit_that_comes_after_its_life_does_not_happen() {
+    let late = Arc::new(Late::default());
+    let driver: Arc<dyn Driver> = Arc::clone(&late) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Twice>()).await;
+    let twice = registry.get_or_create::<Twice>("one");
+    twice.set(1).await.unwrap();
+    late.is_late.store(true, Ordering::SeqCst);
+    twice.set(2).await.unwrap_err();
+    late.is_late.store(false, Ordering::SeqCst);
+    assert_eq!(twice.both().await.unwrap(), (1, Some(1)));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(twice.both().await.unwrap(), (1, Some(1)));
 }

@@ -138,9 +138,9 @@ fn script(random: &mut Random) -> Vec<Option<Fault>> {
         match random.below(7) {
             0 => script.extend([Some(Fault::Refuse), None]),
             1 => script.extend([Some(Fault::Tear), None]),
-            // Storage that never answers is given up in the end.
-            2 => script.extend([Some(Fault::Swallow), None]),
-            3 => script.extend([Some(Fault::Silence), None]),
+            // Storage that never answers is given up in the end, and what it may still do fenced off.
+            2 => script.extend([Some(Fault::Swallow), None, None]),
+            3 => script.extend([Some(Fault::Silence), None, None]),
             _ => script.push(None),
         }
     }

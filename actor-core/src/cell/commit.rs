@@ -23,7 +23,10 @@ use crate::{
 /// How long storage may take to answer (P5).
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-type InFlight = Pin<Box<dyn Future<Output = (Stopwatch, Result<Committed, StorageError>)> + Send>>;
+type InFlight = Pin<Box<dyn Future<Output = (Stopwatch, Answer)> + Send>>;
+
+/// What storage answered to a commit, if it did in time.
+type Answer = Option<Result<Committed, StorageError>>;
 
 /// When the next commit should start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +61,8 @@ pub(super) struct Saving {
     stored: Generation,
     /// Whether this life has committed anything.
     has_committed: bool,
+    /// Whether a commit was not answered, and may happen still.
+    is_unsure: bool,
     /// How often a commit that was due has waited for the turns behind it, and since when.
     gathered: u32,
     gathers_since: Instant,
@@ -89,6 +94,7 @@ impl Saving {
             removing: Vec::new(),
             stored: record.generation,
             has_committed: false,
+            is_unsure: false,
             gathered: 0,
             gathers_since: now,
         }
@@ -291,14 +297,16 @@ impl Saving {
         self.stored
     }
 
+    /// Whether a commit of this life may still happen when it is over.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.is_unsure || self.is_in_flight()
+    }
+
     fn launch(&mut self, batch: Batch) {
         let driver = Arc::clone(&self.driver);
         self.in_flight = Some(Box::pin(async move {
             let since = Stopwatch::start();
-            // Should it happen all the same, the next life's higher generation fences it off (K6).
-            let result = timeout(DEADLINE, driver.commit(batch)).await;
-            let silence = |_| Err(StorageError::Failed("no answer within 30 s".into()));
-            (since, result.unwrap_or_else(silence))
+            (since, timeout(DEADLINE, driver.commit(batch)).await.ok())
         }));
     }
 
@@ -310,10 +318,14 @@ impl Saving {
         let Some(in_flight) = &mut self.in_flight else {
             return Poll::Pending;
         };
-        let Poll::Ready((since, result)) = in_flight.as_mut().poll(cx) else {
+        let Poll::Ready((since, answer)) = in_flight.as_mut().poll(cx) else {
             return Poll::Pending;
         };
         self.in_flight = None;
+        let result = answer.unwrap_or_else(|| {
+            self.is_unsure = true;
+            Err(StorageError::Failed("no answer within 30 s".into()))
+        });
         if result.is_ok() {
             self.last = Instant::now();
             self.has_committed = true;

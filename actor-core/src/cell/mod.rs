@@ -11,6 +11,7 @@
 //!   [`background`]: what was left to itself.
 //! - [`queue`]: what waits in a cell.
 //! - [`mod@failure`]: what failed, and who is told. [`crash`]: what follows a life that broke.
+//! - [`fence`]: a life that is over writes no more.
 //! - [`frame`]: who waits for whom, when actors call each other.
 //! - [`guard`]: the only place where user code may panic or time out.
 //! - [`send`]: messages of others on their way into the actor's queues.
@@ -29,6 +30,7 @@ mod commit;
 mod connect;
 mod crash;
 mod failure;
+mod fence;
 mod fold;
 mod frame;
 mod gate;

@@ -39,6 +39,8 @@ pub(crate) struct Slot<A: Actor> {
     pub(crate) info: Arc<TypeInfo>,
     /// Whether the last life broke because it could not save anything.
     failed: AtomicBool,
+    /// Whether a commit of an earlier life may still happen.
+    unsure: AtomicBool,
     pub(crate) about: Arc<About>,
     pub(crate) host: Arc<Host>,
     /// Clients who are connected, also while the actor sleeps.
@@ -98,6 +100,7 @@ impl<A: Actor> Slot<A> {
             hibernating: Hibernating::default(),
             health: Health::default(),
             failed: AtomicBool::new(false),
+            unsure: AtomicBool::new(false),
         }
     }
 
@@ -150,6 +153,7 @@ impl<A: Actor> Slot<A> {
     /// User code panicked where nothing guards it, in a drop say: the next message starts anew.
     pub(super) fn collapse(&self) {
         tracing::error!(actor = %self.about.address, "the actor's task panicked");
+        self.set_unsure(true);
         let mut mailbox = self.mailbox();
         mailbox.phase = Phase::Asleep;
         let turns = mailbox.end_life();
@@ -244,6 +248,16 @@ impl<A: Actor> Slot<A> {
     /// Whether the life before `this` one failed to save anything.
     pub(super) fn note_failure(&self, this: bool) -> bool {
         self.failed.swap(this, Ordering::AcqRel)
+    }
+
+    /// A life ended of which a commit may still happen, or none may any more.
+    pub(super) fn set_unsure(&self, is_so: bool) {
+        self.unsure.store(is_so, Ordering::Release);
+    }
+
+    /// Whether a commit of an earlier life may still happen.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.unsure.load(Ordering::Acquire)
     }
 
     /// Takes the actor off the list of those that exist.

@@ -14,6 +14,7 @@ use super::{
     commit::{DEADLINE, Saving},
     crash::Down,
     failure::hears_of_failures,
+    fence::fence,
     frame::Who,
     guard::{Fault, Guard},
     job::read_answer,
@@ -230,6 +231,9 @@ async fn load<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Loaded, Option<Box<Fold>
         let entries = parked.into_iter().map(entry).collect();
         return Ok((Loaded { record, entries }, None));
     }
+    if slot.is_unsure() {
+        fence(slot).await;
+    }
     if let Some(kept) = slot.take_fold() {
         let loaded = load_without(slot, keys::CONNECTIONS).await?;
         if loaded.record.generation == kept.generation {
@@ -267,7 +271,7 @@ fn storage_failed(error: &StorageError) -> ActorError {
 }
 
 /// Each start counts one up from the last that saved, or that this process has seen.
-fn next_generation<A: Actor>(slot: &Slot<A>, record: &ActorRecord) -> Generation {
+pub(super) fn next_generation<A: Actor>(slot: &Slot<A>, record: &ActorRecord) -> Generation {
     let seen = Generation::from_number(slot.about.generation());
     record.generation.max(seen).next()
 }

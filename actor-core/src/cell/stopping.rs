@@ -229,6 +229,9 @@ impl<A: Actor> Cell<A> {
     /// Closes the hub and hands back to the slot what is not this life's.
     fn end_life(&mut self) {
         self.hub.close();
+        if self.saving.is_unsure() {
+            self.slot.set_unsure(true);
+        }
         let sockets = self.slot.sockets().len();
         self.slot.hibernating.set(&self.info.meters, sockets);
         // The connections of raw requests end with the life, and so does what they still send.
