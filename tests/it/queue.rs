@@ -77,6 +77,18 @@ impl Desk {
     }
 
     #[action]
+    async fn post_slowly(&mut self, ctx: &Ctx<Self>, n: u32) -> Result<u64, QueueError> {
+        let id = ctx.queue().send(Jobs::Add(n)).await?;
+        sleep(Duration::from_millis(1)).await;
+        Ok(id)
+    }
+
+    #[action]
+    async fn post_beside(ctx: &TaskCtx<Self>, n: u32) -> Result<u64, QueueError> {
+        ctx.queue().send(Jobs::Add(n)).await
+    }
+
+    #[action]
     async fn batch(ctx: &TaskCtx<Self>, most: usize) -> Result<Vec<(String, Value)>, QueueError> {
         let found = ctx.queue().raw().batch(most, Duration::ZERO).await?;
         Ok(found.into_iter().map(|it| (it.queue, it.body)).collect())
@@ -237,6 +249,17 @@ async fn q1_ids_go_on_after_a_sleep_with_nothing_left() {
     desk.go_to_sleep().await.unwrap();
     sleep(SECOND).await;
     assert_eq!(desk.send(Jobs::Add(2)).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn q1_ids_go_on_though_a_turn_ended_later_than_what_was_sent_beside_it() {
+    let (_registry, desk) = desk().await;
+    let (turn, beside) = tokio::join!(desk.post_slowly(1), desk.post_beside(2));
+    assert_eq!((turn.unwrap(), beside.unwrap()), (1, 2));
+    assert_eq!(desk.batch(9).await.unwrap().len(), 2);
+    desk.go_to_sleep().await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(desk.send(Jobs::Add(3)).await.unwrap(), 3);
 }
 
 #[tokio::test(start_paused = true)]

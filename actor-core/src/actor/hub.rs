@@ -305,7 +305,7 @@ impl<A: ActorType> Hub<A> {
                 journal.keep_turn();
             }
             if let Some(desk) = self.desk.get() {
-                desk.keep_turn();
+                desk.keep_turn(|ops| self.journal().get_or_insert_default().keep_turn_as(ops));
             }
         }
         out

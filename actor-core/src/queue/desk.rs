@@ -108,9 +108,14 @@ impl Desk {
         table.map(|_| ())
     }
 
-    /// The exclusive turn that ran succeeded.
-    pub(crate) fn keep_turn(&self) {
-        self.with(Table::keep_turn);
+    /// The exclusive turn that ran succeeded. `write` is told what the turn wrote and others have written
+    /// anew meanwhile.
+    pub(crate) fn keep_turn(&self, write: impl FnOnce(Vec<Op>)) {
+        self.with(|table| {
+            if table.keep_turn() {
+                write(vec![put_next(table.next_id())]);
+            }
+        });
     }
 
     /// The exclusive turn that ran failed.

@@ -141,15 +141,18 @@ impl<W> Table<W> {
         id
     }
 
-    /// The exclusive turn succeeded: what it sent is offered, and what it let go of.
-    pub(super) fn keep_turn(&mut self) {
+    /// The exclusive turn succeeded: what it sent is offered, and what it let go of. Whether it sent
+    /// anything.
+    pub(super) fn keep_turn(&mut self) -> bool {
         self.touched.clear();
+        let has_sent = !self.staged.is_empty();
         for id in mem::take(&mut self.staged) {
             self.offer(id);
         }
         for id in mem::take(&mut self.released) {
             self.offer(id);
         }
+        has_sent
     }
 
     /// The exclusive turn failed: what it sent never was, and what it took is there again if it was
