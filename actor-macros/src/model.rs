@@ -95,6 +95,8 @@ impl Handlers {
 pub(crate) struct Method {
     pub(crate) ident: Ident,
     pub(crate) receiver: Receiver,
+    /// Whether it may have to wait.
+    pub(crate) awaits: bool,
     /// Type behind the `&` of the context parameter.
     pub(crate) ctx: Option<Type>,
     pub(crate) docs: Vec<Attribute>,

@@ -256,6 +256,8 @@ pub struct Handler {
     pub access: Access,
     /// Whether nothing of it counts when it fails.
     pub atomic: bool,
+    /// Whether it may have to wait, and so may be suspended in the middle.
+    pub awaits: bool,
     /// Where it stands in the source, or its entry in the table.
     pub location: &'static Location<'static>,
 }
@@ -285,8 +287,17 @@ impl Handler {
             timeout: None,
             access: Access::Unsaid,
             atomic: false,
+            awaits: true,
             location: Location::caller(),
         }
+    }
+
+    /// That awaits nothing: its future is ready when it is first polled. A turn of it costs less, since
+    /// nothing can go on beside it. One that waits all the same is ended as if it had panicked.
+    #[must_use]
+    pub const fn at_once(mut self) -> Self {
+        self.awaits = false;
+        self
     }
 
     /// With this access.

@@ -87,8 +87,14 @@ impl<A: Actor> Lives<A> {
         }
         for _ in 0..BURST {
             let mut doing = if let Some(life) = &mut self.life {
-                let step = ready!(life.poll_step(cx));
-                self.life.take().map_or(Doing::Over, |it| it.take(step))
+                match ready!(life.poll_step(cx)) {
+                    // Where it is, because most turns are over then.
+                    Step::Run(job) if job.is_at_once() => {
+                        life.run_at_once(job);
+                        continue;
+                    }
+                    step => self.life.take().map_or(Doing::Over, |it| it.take(step)),
+                }
             } else if let Some(wait) = &mut self.wait {
                 let doing = ready!(wait.0.as_mut().poll(cx));
                 self.wait = None;
@@ -96,7 +102,7 @@ impl<A: Actor> Lives<A> {
             } else {
                 return Poll::Ready(());
             };
-            // At once, because most turns are over then.
+            // At once, because most are over then.
             if let Doing::Goes(going) = &mut doing
                 && let Poll::Ready(next) = going.as_mut().poll(cx)
             {
@@ -177,6 +183,11 @@ impl<A: Actor> Life<A> {
             cell.run_atomic(state, job).await;
             Doing::Serves(self)
         }))
+    }
+
+    fn run_at_once(&mut self, mut job: Job<A>) {
+        let outcome = self.cell.run_at_once(&mut self.state, &mut job);
+        self.cell.end_exclusive(job, outcome);
     }
 
     fn take(mut self: Box<Self>, step: Step<A>) -> Doing<A> {

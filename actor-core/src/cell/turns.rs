@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -97,6 +97,23 @@ impl<A: Actor> Cell<A> {
         self.keep_context(ctx);
         self.info.learn(handler, running.is_some());
         outcome
+    }
+
+    /// As [`run_exclusive`](Self::run_exclusive), for a handler that awaits nothing: no time can pass in
+    /// which it could be ended, or anything go on beside it.
+    pub(super) fn run_at_once(&mut self, state: &mut A, job: &mut Job<A>) -> Result<(), Fault> {
+        let ctx = self.context_of(job);
+        self.slot.news.set_in_turn(true);
+        let outcome = guard_now(|| {
+            let turn = pin!(state.run_exclusive(&ctx, &mut job.call));
+            turn.poll(&mut Context::from_waker(Waker::noop()))
+        });
+        self.slot.news.set_in_turn(false);
+        self.keep_context(ctx);
+        match outcome? {
+            Poll::Ready(()) => Ok(()),
+            Poll::Pending => Err(Fault::Panicked("it had to wait, and may not".to_owned())),
+        }
     }
 
     /// What follows such a turn.

@@ -215,8 +215,11 @@ fn handler(name: &TokenStream, method: &Method) -> TokenStream {
         Receiver::Shared => quote!(Shared),
         Receiver::Free => quote!(Free),
     };
+    let at_once = (!method.awaits).then(|| quote!(.at_once()));
     // With the span of the method, which the handler keeps as its place in the source.
-    quote_spanned!(method.ident.span()=> __p::Handler::new(#name, __p::Receiver::#receiver))
+    let new =
+        quote_spanned!(method.ident.span()=> __p::Handler::new(#name, __p::Receiver::#receiver));
+    quote!(#new #at_once)
 }
 
 fn reply(model: &Handlers) -> TokenStream {

@@ -7,7 +7,7 @@ use syn::{
     TypeReference, ext::IdentExt as _, parse_quote,
 };
 
-use super::{attrs_called, last_name, peel, take_attrs};
+use super::{attrs_called, awaits, last_name, peel, take_attrs};
 use crate::{
     errors::Errors,
     model::{Arg, ArgDefault, HookKind, Method, Receiver},
@@ -139,6 +139,7 @@ fn method(errors: &mut Errors, item: &ImplItemFn) -> Method {
     Method {
         ident: sig.ident.clone(),
         receiver: receiver(errors, sig),
+        awaits: awaits::may_wait(item),
         ctx: None,
         docs: attrs_called(&item.attrs, "doc"),
         output,

@@ -1,6 +1,7 @@
 //! Reads what the user wrote into the model. Judges nothing that takes more than one method, variant
 //! or attribute to see.
 
+mod awaits;
 mod error;
 mod event;
 mod handlers;
