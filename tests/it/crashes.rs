@@ -276,6 +276,11 @@ impl Herald {
     }
 
     #[action]
+    async fn save(ctx: &TaskCtx<Self>) -> Result<(), ActorError> {
+        ctx.save().await
+    }
+
+    #[action]
     async fn tell(&self, ctx: &Ctx<Self>) -> Vec<String> {
         ctx.broadcast(Rise::Rose(ctx.generation().number()));
         self.told.clone()
@@ -301,6 +306,7 @@ async fn what_a_broken_life_left_outlasts_a_start_that_fails() {
     };
     let actor = herald.actor().await.unwrap();
     let client = gateway.connect(&actor, request).await.unwrap();
+    herald.save().await.unwrap();
     let subscribe = ToServer::Subscribe {
         event: "rose".into(),
         subscribe: true,

@@ -24,6 +24,7 @@ mod faults;
 mod fold;
 mod groups;
 mod hardening;
+mod here;
 mod hooks;
 mod inspector;
 mod keys;

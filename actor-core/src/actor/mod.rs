@@ -300,6 +300,11 @@ impl Handler {
         self
     }
 
+    /// Whether it has the state to itself, and for less time than anybody could wait.
+    pub(crate) const fn is_at_once(&self) -> bool {
+        matches!(self.receiver, Receiver::Exclusive) && !self.awaits && !self.atomic
+    }
+
     /// With this access.
     #[must_use]
     pub const fn with_access(mut self, access: Access) -> Self {

@@ -113,10 +113,8 @@ impl<A: Actor> Job<A> {
         A::HANDLERS[A::handler(&self.call)].receiver
     }
 
-    /// Whether it has the state to itself, and for less than anybody could wait.
     pub(super) fn is_at_once(&self) -> bool {
-        let spec = &A::HANDLERS[A::handler(&self.call)];
-        spec.receiver == Receiver::Exclusive && !spec.awaits && !spec.atomic
+        A::HANDLERS[A::handler(&self.call)].is_at_once()
     }
 
     /// Whether somebody waits for what the handler itself answers.

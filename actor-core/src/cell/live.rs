@@ -39,7 +39,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) slot: Arc<Slot<A>>,
     /// The slot's own; each life has it at hand.
     pub(super) info: Arc<TypeInfo>,
-    quiet: bool,
+    /// Whether nothing has happened since idle time began to count.
+    pub(super) quiet: bool,
     /// Whether the mailbox may hold something. If not, whoever puts something in wakes the task.
     pub(super) looks: bool,
     /// Whether it has taken anything that waited.
@@ -64,7 +65,7 @@ pub(super) struct Cell<A: Actor> {
     /// Absent until it rests and does not sleep.
     pub(super) vigil: Option<Box<Vigil>>,
     /// When `timer` fires, if it was asked to wake this task.
-    armed: Option<Instant>,
+    pub(super) armed: Option<Instant>,
     pub(super) machine: Machine,
     pub(super) hub: Arc<Hub<A>>,
     /// Whether messages that were begun are to come again.
@@ -335,8 +336,7 @@ impl<A: Actor> Cell<A> {
         self.served |= first.is_some();
         self.slot.tell_of_room(crowded);
         if news {
-            self.quiet = false;
-            self.machine.busy();
+            self.stir();
             let job = first.and_then(|msg| self.begin(msg));
             return Poll::Ready(job.map_or(Step::Look, Step::Run));
         }
@@ -487,7 +487,7 @@ impl<A: Actor> Cell<A> {
     }
 }
 
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

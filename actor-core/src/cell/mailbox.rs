@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     frame::PeerCall,
+    here::Bed,
     job::{HttpCall, Opening},
     queue::Queue,
     visit::Visit,
@@ -98,7 +99,7 @@ pub(super) struct Mailbox<A: Actor> {
     /// Whether the life to come was begun for an alarm.
     alarmed: bool,
     /// Whether the cell waits for something to come.
-    parked: bool,
+    pub(super) parked: bool,
     /// Whether somebody waits for room.
     crowded: bool,
     /// Whether the life has started, and so answers.
@@ -112,6 +113,7 @@ pub(super) struct Mailbox<A: Actor> {
     calls: Queue<Msg<A>>,
     beside: Option<Box<Beside<A>>>,
     next: Option<Msg<A>>,
+    pub(super) bed: Bed<A>,
 }
 
 /// How many messages of clients who want to hear something may be there beyond the limit of others.
@@ -162,6 +164,7 @@ impl<A: Actor> Mailbox<A> {
             calls: Queue::new(),
             beside: None,
             next: None,
+            bed: Bed::default(),
         }
     }
 
@@ -261,7 +264,7 @@ impl<A: Actor> Mailbox<A> {
 
     /// Wakes the cell if it waits. Under the lock, because handing the waker out would cost a clone
     /// at every wait.
-    fn unpark(&mut self) {
+    pub(super) fn unpark(&mut self) {
         if self.parked {
             self.parked = false;
             if let Some(waker) = &self.waker {
@@ -451,7 +454,7 @@ impl<A: Actor> Mailbox<A> {
         Poll::Pending
     }
 
-    fn register(&mut self, cx: &Context<'_>) {
+    pub(super) fn register(&mut self, cx: &Context<'_>) {
         self.parked = true;
         if !self
             .waker

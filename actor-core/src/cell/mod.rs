@@ -9,6 +9,7 @@
 //! - [`tunnel`]: what clients send takes effect once. [`replay`]: what clients missed is sent again.
 //! - [`turns`]: handlers on the state, [`mod@atomic`]: those that leave nothing behind. [`side`]: what goes on beside them, and
 //!   [`background`]: what was left to itself.
+//! - [`here`]: calls that their callers run, while the task has nothing to do.
 //! - [`queue`]: what waits in a cell.
 //! - [`mod@failure`]: what failed, and who is told. [`crash`]: what follows a life that broke.
 //! - [`fence`]: a life that is over writes no more.
@@ -35,6 +36,7 @@ mod fold;
 mod frame;
 mod gate;
 mod guard;
+mod here;
 mod host;
 mod job;
 mod live;

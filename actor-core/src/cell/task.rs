@@ -12,6 +12,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::{
     crash::Down,
     guard::guard_now,
+    here,
     job::Job,
     live::{Broken, Cell},
     slot::Slot,
@@ -48,6 +49,8 @@ pub(super) struct Lives<A: Actor> {
     life: Option<Box<Life<A>>>,
     wait: Option<Box<Wait<A>>>,
     slot: Arc<Slot<A>>,
+    /// Whether the life lies in the mailbox, where it may be lent.
+    rests: bool,
 }
 
 /// Something that has to wait.
@@ -65,9 +68,9 @@ enum Doing<A: Actor> {
 
 /// One life and the state it owns.
 #[repr(C, align(64))] // A small state stands beside what every message touches of the cell.
-struct Life<A: Actor> {
-    state: A,
-    cell: Cell<A>,
+pub(super) struct Life<A: Actor> {
+    pub(super) state: A,
+    pub(super) cell: Cell<A>,
     /// Has a shutdown wait for the task.
     token: TaskTrackerToken,
 }
@@ -78,22 +81,34 @@ impl<A: Actor> Lives<A> {
             life: None,
             wait: Some(Box::new(Wait(go_to_life(Arc::clone(&slot), token)))),
             slot,
+            rests: false,
         }
     }
 
     fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.rests {
+            self.life = self.slot.mailbox().take_up(cx);
+            if self.life.is_none() {
+                return Poll::Pending;
+            }
+            self.rests = false;
+        }
         if let Some(life) = &mut self.life {
             life.cell.looks = true;
         }
         for _ in 0..BURST {
             let mut doing = if let Some(life) = &mut self.life {
-                match ready!(life.poll_step(cx)) {
+                match life.poll_step(cx) {
                     // Where it is, because most turns are over then.
-                    Step::Run(job) if job.is_at_once() => {
+                    Poll::Ready(Step::Run(job)) if job.is_at_once() => {
                         life.run_at_once(job);
                         continue;
                     }
-                    step => self.life.take().map_or(Doing::Over, |it| it.take(step)),
+                    Poll::Ready(step) => self.life.take().map_or(Doing::Over, |it| it.take(step)),
+                    Poll::Pending => {
+                        self.lay_down();
+                        return Poll::Pending;
+                    }
                 }
             } else if let Some(wait) = &mut self.wait {
                 let doing = ready!(wait.0.as_mut().poll(cx));
@@ -121,12 +136,33 @@ impl<A: Actor> Lives<A> {
         // Others run first, and what wakes them: its first poll asks for that.
         pin!(yield_now()).poll(cx)
     }
+
+    /// There is nothing to do: until there is, callers may run turns themselves.
+    fn lay_down(&mut self) {
+        if const { here::lends::<A>() }
+            && let Some(life) = self.life.take_if(|it| it.cell.may_be_lent())
+        {
+            self.rests = true;
+            self.slot.mailbox().lay_down(life);
+        }
+    }
+}
+
+impl<A: Actor> Drop for Lives<A> {
+    fn drop(&mut self) {
+        if self.rests {
+            // Its runtime stops. The life would keep its own slot, and so itself.
+            let life = self.slot.mailbox().desert();
+            drop(life);
+        }
+    }
 }
 
 impl<A: Actor> Future for Lives<A> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        here::note_host(&self.slot.host);
         let gone_on = guard_now(|| self.go_on(cx));
         gone_on.unwrap_or_else(|_| {
             // User code panicked where nothing guards it, in a drop say.
@@ -185,7 +221,7 @@ impl<A: Actor> Life<A> {
         }))
     }
 
-    fn run_at_once(&mut self, mut job: Job<A>) {
+    pub(super) fn run_at_once(&mut self, mut job: Job<A>) {
         let outcome = self.cell.run_at_once(&mut self.state, &mut job);
         self.cell.end_exclusive(job, outcome);
     }

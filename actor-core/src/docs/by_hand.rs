@@ -78,7 +78,8 @@ impl Actor for Counter {
     type Call = Call;
 
     const HANDLERS: &'static [Handler] = &[
-        Handler::new("increment", Receiver::Exclusive),
+        // It awaits nothing, so it is over at its first poll.
+        Handler::new("increment", Receiver::Exclusive).at_once(),
         Handler::new("get", Receiver::Shared),
         Handler::new("double", Receiver::Free),
         Handler::new("later", Receiver::Shared),

@@ -255,10 +255,16 @@ impl<A: Actor> ActorHandle<A> {
         let refused = if is_inside() {
             Box::pin(self.send_as_peer(call)).await?
         } else {
-            let msg = Msg::Call(call, self.caller.clone());
-            match self.slot.get() {
-                Some(slot) => slot.send(msg),
-                None => Box::pin(self.slot()).await?.send(msg),
+            match (self.slot.get(), &self.caller) {
+                (Some(slot), None) => match slot.run_here(call) {
+                    Some(call) => slot.send(Msg::Call(call, None)),
+                    None => Ok(()),
+                },
+                (Some(slot), Some(_)) => slot.send(Msg::Call(call, self.caller.clone())),
+                (None, _) => {
+                    let slot = Box::pin(self.slot()).await?;
+                    slot.send(Msg::Call(call, self.caller.clone()))
+                }
             }
         };
         if let Err(refused) = refused {

@@ -52,31 +52,34 @@ const _: () = {
         type Call = __Call;
         const HANDLERS: &'static [__p::Handler] = &[
             __p::Handler::new(
-                __p::pick(
-                    <Self as __p::ActorType>::RENAME_ALL,
-                    "sendLine",
-                    "send_line",
-                    "SendLine",
-                    "send-line",
-                ),
-                __p::Receiver::Exclusive,
-            ),
+                    __p::pick(
+                        <Self as __p::ActorType>::RENAME_ALL,
+                        "sendLine",
+                        "send_line",
+                        "SendLine",
+                        "send-line",
+                    ),
+                    __p::Receiver::Exclusive,
+                )
+                .at_once(),
             __p::Handler::new("history", __p::Receiver::Shared)
+                .at_once()
                 .with_durability(__p::Durability::Relaxed)
                 .with_timeout(__p::Duration::from_millis(50u64)),
             __p::Handler::new(
-                __p::pick(
-                    <Self as __p::ActorType>::RENAME_ALL,
-                    "ask",
-                    "ask",
-                    "Ask",
-                    "ask",
-                ),
-                __p::Receiver::Free,
-            ),
-            __p::Handler::new("on_wake", __p::Receiver::Exclusive),
-            __p::Handler::new("on_before_connect", __p::Receiver::Shared),
-            __p::Handler::new("on_connect", __p::Receiver::Exclusive),
+                    __p::pick(
+                        <Self as __p::ActorType>::RENAME_ALL,
+                        "ask",
+                        "ask",
+                        "Ask",
+                        "ask",
+                    ),
+                    __p::Receiver::Free,
+                )
+                .at_once(),
+            __p::Handler::new("on_wake", __p::Receiver::Exclusive).at_once(),
+            __p::Handler::new("on_before_connect", __p::Receiver::Shared).at_once(),
+            __p::Handler::new("on_connect", __p::Receiver::Exclusive).at_once(),
         ];
         const ACTIONS: __p::usize = 3usize;
         fn handler(__call: &__Call) -> __p::usize {

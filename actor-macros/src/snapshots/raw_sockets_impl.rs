@@ -33,9 +33,9 @@ const _: () = {
     impl __p::Actor for Echo {
         type Call = __Call;
         const HANDLERS: &'static [__p::Handler] = &[
-            __p::Handler::new("on_websocket", __p::Receiver::Exclusive),
-            __p::Handler::new("on_message", __p::Receiver::Free),
-            __p::Handler::new("on_close", __p::Receiver::Shared),
+            __p::Handler::new("on_websocket", __p::Receiver::Exclusive).at_once(),
+            __p::Handler::new("on_message", __p::Receiver::Free).at_once(),
+            __p::Handler::new("on_close", __p::Receiver::Shared).at_once(),
         ];
         const ACTIONS: __p::usize = 0usize;
         fn handler(__call: &__Call) -> __p::usize {

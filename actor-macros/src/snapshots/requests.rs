@@ -24,7 +24,7 @@ const _: () = {
     impl __p::Actor for Page {
         type Call = __Call;
         const HANDLERS: &'static [__p::Handler] = &[
-            __p::Handler::new("on_request", __p::Receiver::Shared),
+            __p::Handler::new("on_request", __p::Receiver::Shared).at_once(),
         ];
         const ACTIONS: __p::usize = 0usize;
         fn handler(__call: &__Call) -> __p::usize {
