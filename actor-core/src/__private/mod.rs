@@ -138,6 +138,46 @@ pub fn args<T>(args: &mut Option<T>) -> T {
     args.take().expect("a call runs once")
 }
 
+/// The actor's input as the type that a hook names.
+pub fn input<As: TakesInput<Given>, Given>(given: Given) -> As {
+    As::taken(given)
+}
+
+/// `Self` is what a hook takes; there is no other choice than `Given`.
+#[diagnostic::on_unimplemented(
+    message = "the actor's input is a `{Given}`, and this hook takes a `{Self}`",
+    note = "write `#[actor(input = {Self})]` on the struct, or take a `{Given}` here"
+)]
+pub trait TakesInput<Given> {
+    fn taken(given: Given) -> Self;
+}
+
+impl<T> TakesInput<T> for T {
+    fn taken(given: T) -> T {
+        given
+    }
+}
+
+/// A client's params as the type that a hook names.
+pub fn params<As: TakesParams<Given>, Given>(given: &mut Option<(Given,)>) -> As {
+    As::taken(args(given).0)
+}
+
+/// `Self` is what a hook takes; there is no other choice than `Given`.
+#[diagnostic::on_unimplemented(
+    message = "the params of the actor's clients are a `{Given}`, and this hook takes a `{Self}`",
+    note = "write `#[actor(params = {Self})]` on the struct, or take a `{Given}` here"
+)]
+pub trait TakesParams<Given> {
+    fn taken(given: Given) -> Self;
+}
+
+impl<T> TakesParams<T> for T {
+    fn taken(given: T) -> T {
+        given
+    }
+}
+
 /// Answers an action that cannot fail.
 pub fn reply<T: Wire>(reply: &mut Reply<T, Infallible>, value: T) {
     reply.fill(Ok(value));

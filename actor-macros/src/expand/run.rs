@@ -15,10 +15,11 @@ pub(super) fn create(model: &Handlers, actor: &Path) -> TokenStream {
             quote!(__p::Result::Ok(#default))
         }
         Some(hook) => {
-            let input = hook
-                .value
-                .as_ref()
-                .map(|ty| local("__input", ty).into_token_stream());
+            let given = quote!(<Self as __p::ActorType>::Input);
+            let input = hook.value.as_ref().map(|ty| {
+                let input = local("__input", ty);
+                quote_spanned!(ty.span()=> __p::input::<#ty, #given>(#input))
+            });
             let input: Vec<_> = input.into_iter().collect();
             let call = invoke(&hook.method, &quote!(__p::Ctx<Self>), &input);
             let output = &hook.method.output;
@@ -139,10 +140,13 @@ fn run_hook(at: usize, hook: &Hook) -> TokenStream {
     let given = hook.kind.given().map(|_| match &hook.value {
         Some(ty) => {
             let given = local("__given", ty);
-            let value = if hook.kind == HookKind::Request {
-                quote_spanned!(ty.span()=> __p::request::<#ty>(#given))
-            } else {
-                quote_spanned!(ty.span()=> __p::args(#given).0)
+            let value = match hook.kind {
+                HookKind::Request => quote_spanned!(ty.span()=> __p::request::<#ty>(#given)),
+                HookKind::BeforeConnect => {
+                    let params = quote!(<Self as __p::ActorType>::Params);
+                    quote_spanned!(ty.span()=> __p::params::<#ty, #params>(#given))
+                }
+                _ => quote_spanned!(ty.span()=> __p::args(#given).0),
             };
             (quote!(ref mut __given,), Some(value))
         }

@@ -179,7 +179,13 @@ const _: () = {
             __p::outcome::<
                 Self,
                 Result<Self, RoomError>,
-            >(Self::create(__p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx), __input).await)
+            >(
+                Self::create(
+                        __p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx),
+                        __p::input::<Topic, <Self as __p::ActorType>::Input>(__input),
+                    )
+                    .await,
+            )
         }
         async fn run_exclusive(&mut self, __ctx: &__p::Ctx<Self>, __call: &mut __Call) {
             match *__call {
@@ -237,7 +243,10 @@ const _: () = {
                         Self::admit(
                                 self,
                                 __p::lend::<Ctx<Self>, __p::Ctx<Self>>(__ctx),
-                                __p::args(__given).0,
+                                __p::params::<
+                                    Join,
+                                    <Self as __p::ActorType>::Params,
+                                >(__given),
                             )
                             .await,
                     )
