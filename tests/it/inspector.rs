@@ -124,10 +124,15 @@ async fn p2_a_replaced_state_is_durable_when_it_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_that_does_not_fit_changes_nothing() {
-    let (_registry, inspector, bell) = bell().await;
+async fn a_state_that_does_not_fit_changes_nothing_and_saves_nothing() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Bell>().inspector("t")).await;
+    let inspector = registry.inspector("t").unwrap();
+    let bell = registry.get_or_create::<Bell>("b");
     bell.ring().await.unwrap();
     let id = bell.resolve().await.unwrap();
+    let writes = faults.writes();
     for wrong in [
         Value::Null,
         Value::from("rings"),
@@ -138,6 +143,8 @@ async fn a_state_that_does_not_fit_changes_nothing() {
         assert!(error.is("actor", "invalid_request"), "{error}");
         assert_eq!(error.status(), 400);
     }
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(faults.writes(), writes);
     assert_eq!(bell.state().await.unwrap(), (1, 0.0, 1));
 }
 

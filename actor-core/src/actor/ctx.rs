@@ -186,7 +186,10 @@ impl<A: ActorType> Ctx<A> {
             let text = "this life of the actor is over";
             return Err(ActorError::new("actor", "stopping", text));
         }
-        let turn = Turn::Write(Box::new(write));
+        let turn = Turn::Write(Box::new(|state: &mut A| {
+            write(state);
+            true
+        }));
         let is_let_in = match self.hub.atomic(self.origin) {
             Some(atomic) => atomic.turn(turn, self.hub.options.mailbox),
             None => self.hub.turn_if_room(turn),

@@ -132,7 +132,8 @@ pub(crate) type ReadTurn<A> = Box<dyn FnOnce(&A) + Send>;
 /// A short turn of a handler that runs free.
 pub(crate) enum Turn<A> {
     Read(ReadTurn<A>),
-    Write(Box<dyn FnOnce(&mut A) + Send>),
+    /// Answers whether it may have changed the state.
+    Write(Box<dyn FnOnce(&mut A) -> bool + Send>),
 }
 
 /// Which kind of handler an output comes from: those of an exclusive turn count only if it succeeds.

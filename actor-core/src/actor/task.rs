@@ -73,6 +73,7 @@ impl<A: ActorType> TaskCtx<A> {
         let (to, answer) = oneshot::channel();
         self.ctx.hub.turn(Turn::Write(Box::new(move |state| {
             let _ = to.send(write(state));
+            true
         })));
         or_end(answer).await
     }

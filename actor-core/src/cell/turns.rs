@@ -303,10 +303,11 @@ impl<A: Actor> Cell<A> {
         match turn {
             Turn::Read(read) => read(state),
             Turn::Write(write) => match guard_now(|| write(state)) {
-                Ok(()) => {
+                Ok(true) => {
                     self.state_changed();
                     self.want_save();
                 }
+                Ok(false) => {}
                 Err(fault) => {
                     let name = "TaskCtx::write";
                     self.broken = Some(Broken::by_handler(name));

@@ -182,11 +182,16 @@ impl<A: Actor> Cell<A> {
             })),
             Visit::ReplaceState(new, to) => Turn::Write(Box::new(move |state| {
                 // Serde may panic half-way, but has not touched the state by then.
-                match guard_now(|| state.replace(new)) {
-                    Ok(Ok(())) => hub.emit(Origin::Beside, Output::Save(to)),
-                    Ok(Err(error)) => drop(to.send(Err(misfit(&error)))),
-                    Err(fault) => drop(to.send(Err(fault.of_hook("deserialize")))),
-                }
+                let refusal = match guard_now(|| state.replace(new)) {
+                    Ok(Ok(())) => {
+                        hub.emit(Origin::Beside, Output::Save(to));
+                        return true;
+                    }
+                    Ok(Err(error)) => misfit(&error),
+                    Err(fault) => fault.of_hook("deserialize"),
+                };
+                drop(to.send(Err(refusal)));
+                false
             })),
             Visit::Destroy(to) => {
                 self.ask(Stop::Destroy);
