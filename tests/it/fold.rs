@@ -295,7 +295,7 @@ async fn g4_after_a_save_that_failed_connections_are_what_is_stored() {
     assert_eq!(say(&mut sockets[0], 1).await.as_deref(), Some("1"));
     foyer.save().await.unwrap();
     assert_eq!(say(&mut sockets[0], 1).await.as_deref(), Some("2"));
-    faults.script([Some(Fault::Refuse); 2]);
+    faults.script([Some(Fault::Refuse); 3]);
     asleep(&foyer).await;
     faults.heal();
     let mut names = foyer.names().await.unwrap();

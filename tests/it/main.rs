@@ -30,6 +30,7 @@ mod inspector;
 mod keys;
 mod kit;
 mod kv;
+mod last_saves;
 mod lifecycle;
 mod metrics;
 mod peers;

@@ -105,10 +105,13 @@ impl<A: Actor> Cell<A> {
         if self.slot.news.is_there() {
             self.drain_outputs(true, self.options().durability);
         }
-        if self.stores() && self.saving.is_dirty() {
-            self.save(state);
+        // One that fails and that nobody waits for is tried again, once (S2).
+        for _ in 0..2 {
+            if self.stores() && self.broken.is_none() && self.saving.is_dirty() {
+                self.save(state);
+            }
+            self.settle().await;
         }
-        self.settle().await;
         if self.stores() && !self.tainted && self.broken.is_none() && !self.saving.is_dirty() {
             self.fold_connections();
         }
