@@ -55,7 +55,8 @@ pub struct ActorOptions {
     pub save_interval: Duration,
     /// What follows when a life ends by a fault. Default: [`CrashPolicy::Sleep`].
     pub crash: CrashPolicy,
-    /// How long an action may run, the wait for other turns not counted. Default: 60 s.
+    /// How long an action may run, the wait for other turns not counted; and so with `on_request`,
+    /// `on_message` and what a schedule runs. Default: 60 s.
     pub action_timeout: Duration,
     /// How long `on_create` may run. Default: 5 s.
     pub on_create_timeout: Duration,
@@ -63,7 +64,8 @@ pub struct ActorOptions {
     pub on_migrate_timeout: Duration,
     /// How long `on_wake` may run. Default: 5 s.
     pub on_wake_timeout: Duration,
-    /// How long `on_before_connect` may run, which makes the connection's state too. Default: 5 s.
+    /// How long `on_before_connect` may run, which makes the connection's state too, and how long
+    /// `can_subscribe` and `can_publish`, each. Default: 5 s.
     pub on_before_connect_timeout: Duration,
     /// How long `on_connect` and `on_websocket` may run, each. Default: 5 s.
     pub on_connect_timeout: Duration,

@@ -43,6 +43,7 @@ mod restore;
 mod schedules;
 mod sleepers;
 mod sql;
+mod timeouts;
 mod websockets;
 
 use actor_core::{
