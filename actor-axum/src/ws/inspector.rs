@@ -3,13 +3,13 @@
 
 use std::{
     pin::pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use actor_core::{
     ActorError, Value,
     connection::{CloseFrame, Frame},
-    gateway::{ActionRequest, ActorRef, Gateway, close_with},
+    gateway::{ActionRequest, ActorRef, Gateway, Watch, close_with},
     inspector::{Inspector, Snapshot},
     protocol::{
         Encoding,
@@ -114,11 +114,16 @@ impl<'a> Session<'a> {
             Ok(init) => ToClient::Init(init),
             Err(error) => return End::Closed(close_with(&error)),
         };
-        if send(stream, &greeting).await.is_err() {
+        let watch = self.gateway.watch();
+        if send(stream, &watch, &greeting).await.is_err() {
             return End::Gone;
         }
         loop {
-            let asked = match poll_fn(|cx| stream.poll_next(cx)).await {
+            let incoming = match poll_fn(|cx| poll_incoming(stream, &watch, cx)).await {
+                Ok(incoming) => incoming,
+                Err(end) => return end,
+            };
+            let asked = match incoming {
                 Incoming::Message(frame) => wire::decode(&frame.bytes),
                 Incoming::Close(_) => return End::Client,
                 Incoming::Broken(frame) => return End::Broken(frame),
@@ -128,11 +133,11 @@ impl<'a> Session<'a> {
                 Ok(asked) => asked,
                 Err(error) => return End::Closed(close_with(&error.into())),
             };
-            let answer = self.answer(asked).await;
+            let answer = watch.deaf_during(self.answer(asked)).await;
             let answer = answer.unwrap_or_else(|error| ToClient::Error {
                 message: error.masked().to_string(),
             });
-            if let Err(gone) = send(stream, &answer).await {
+            if let Err(gone) = send(stream, &watch, &answer).await {
                 return gone.into();
             }
         }
@@ -284,7 +289,31 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn send(stream: &mut Stream, message: &ToClient) -> Result<(), Gone> {
+/// Waits for a message of the client, and asks it now and then whether it is still there (H16).
+fn poll_incoming(
+    stream: &mut Stream,
+    watch: &Watch,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Incoming, End>> {
+    while let Poll::Ready(asks) = watch.poll(cx) {
+        match asks {
+            Ok(()) => stream.ping(cx)?,
+            Err(frame) => return Poll::Ready(Err(End::Closed(frame))),
+        }
+    }
+    let incoming = stream.poll_next(cx);
+    if stream.is_dirty()
+        && let Poll::Ready(flushed) = stream.poll_flush(cx)
+    {
+        flushed?;
+    }
+    if stream.take_heard() {
+        watch.hear();
+    }
+    incoming.map(Ok)
+}
+
+async fn send(stream: &mut Stream, watch: &Watch, message: &ToClient) -> Result<(), Gone> {
     let mut frame = Some(Frame {
         bytes: wire::encode(message),
         text: false,
@@ -293,8 +322,15 @@ async fn send(stream: &mut Stream, message: &ToClient) -> Result<(), Gone> {
         if let Some(frame) = frame.take() {
             stream.send(cx, frame)?;
         }
-        let flushed = ready!(stream.poll_flush(cx));
-        Poll::Ready(flushed)
+        while let Poll::Ready(asks) = watch.poll(cx) {
+            asks.map_err(|_| Gone)?;
+            stream.ping(cx)?;
+        }
+        let flushed = stream.poll_flush(cx);
+        if stream.take_heard() {
+            watch.hear();
+        }
+        flushed
     })
     .await
 }

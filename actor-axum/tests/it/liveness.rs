@@ -75,12 +75,15 @@ async fn vanish(server: &Server, path: &str) -> TcpStream {
     shake_hands(stream, path).await
 }
 
-async fn shake_hands(mut stream: TcpStream, path: &str) -> TcpStream {
+async fn shake_hands(stream: TcpStream, path: &str) -> TcpStream {
+    shake_hands_as(stream, &target(path), "rivet").await
+}
+
+async fn shake_hands_as(mut stream: TcpStream, target: &str, protocols: &str) -> TcpStream {
     let hello = format!(
-        "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         sec-websocket-protocol: rivet\r\n\r\n",
-        target(path),
+         sec-websocket-protocol: {protocols}\r\n\r\n",
     );
     stream.write_all(hello.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
@@ -227,4 +230,34 @@ async fn p6_who_pings_and_does_not_read_is_held_back() {
     while read < sent / 2 {
         read += soon(stream.read(&mut answers)).await.unwrap();
     }
+}
+
+/// H16 for those who look into actors, too.
+#[tokio::test]
+async fn h16_an_inspector_that_vanishes_is_given_up_and_one_that_is_there_is_not() {
+    let (server, registry, porch) = serve(|it| often(it).inspector("inspect")).await;
+    drop(registry);
+    porch.left().await.unwrap();
+    let protocols = "rivet,rivet_inspector_token.inspect";
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let path = target("/inspector/connect") + "&protocol_version=6";
+    let mut vanished = shake_hands_as(stream, &path, protocols).await;
+    let mut there = server.connect(&path, protocols).await;
+    // The one that is there answers pings as it reads.
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
+        let mut pings = 0;
+        while pings < 10 {
+            match there.socket.next().await {
+                Some(Ok(Wire::Ping(_))) => pings += 1,
+                Some(Ok(Wire::Binary(_))) => {}
+                other => panic!("{other:?} after {pings} pings"),
+            }
+        }
+    });
+    let mut read = Vec::new();
+    soon(vanished.read_to_end(&mut read)).await.unwrap();
+    let reason = b"ws.ping_timeout";
+    assert!(read.windows(reason.len()).any(|it| it == reason));
+    soon(reading.join_next()).await.unwrap().unwrap();
 }

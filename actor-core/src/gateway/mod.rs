@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 pub use self::{
     handle::{ActorHandle, Handled},
     limits::{Admission, Limiter, Limits, Quota},
+    liveness::Watch,
     local::Connection,
     peers::Actors,
     queue::QueueRequest,
