@@ -8,7 +8,7 @@ use std::{
 
 use actor_core::{
     ActorError, ActorId,
-    gateway::{Admission, Limiter},
+    gateway::{Admission, Limiter, Pace},
     protocol::{
         headers::{self, Subprotocols},
         target::{Route, Target},
@@ -30,6 +30,8 @@ pub(crate) struct Keeper {
     pub(crate) token: Option<TokenCheck>,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) address: Option<AddressOf>,
+    /// How fast the client of one socket may speak.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// A request that was let in, or a socket: it counts for as long as this is there.

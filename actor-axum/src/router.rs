@@ -12,7 +12,7 @@ use std::{
 
 use actor_core::{
     ActorError, Registry,
-    gateway::{Gateway, Limiter, Limits},
+    gateway::{Gateway, Limiter, Limits, Pace},
     protocol::{headers, target::Route},
 };
 use axum::{
@@ -158,6 +158,23 @@ impl ActorRouter {
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.keeper.limiter = Some(Limiter::new(limits));
+        self
+    }
+
+    /// Closes a socket with 1008 `guard.message_rate_limit` whose client sends more than `most` messages in a
+    /// second; as many may come at once. Pings do not count. Default: as many as it likes, held back by TCP while
+    /// the actor has no room.
+    ///
+    /// ```
+    /// # use actor_core::Registry;
+    /// use actor_axum::ActorRouter;
+    ///
+    /// # fn example(registry: Registry) {
+    /// let actors = ActorRouter::new(registry).messages_per_second(50);
+    /// # }
+    /// ```
+    pub fn messages_per_second(mut self, most: u32) -> Self {
+        self.keeper.pace = Some(Pace::per_second(most));
         self
     }
 

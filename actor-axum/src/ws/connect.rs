@@ -96,7 +96,12 @@ pub(super) async fn open(
             if let Some(frame) = greeting {
                 stream.greet(frame);
             }
-            Some(Box::new(Line::new(stream, socket, admitted)))
+            Some(Box::new(Line::new(
+                stream,
+                socket,
+                admitted,
+                door.keeper.pace,
+            )))
         }
         Err(refused) => {
             tracing::debug!(

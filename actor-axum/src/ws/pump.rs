@@ -9,7 +9,7 @@ use std::{
 
 use actor_core::{
     connection::{CloseFrame, Delivery, Frame},
-    gateway::Socket,
+    gateway::{Pace, Socket},
 };
 use futures_util::future::{BoxFuture, poll_fn};
 use tokio::time::{Sleep, sleep};
@@ -23,6 +23,8 @@ pub(super) struct Line {
     socket: Socket,
     /// Until when a client that does not read may still take what waits for it.
     patience: Option<Pin<Box<Sleep>>>,
+    /// How fast the client may speak, if that is bounded.
+    pace: Option<Box<Pace>>,
     _admitted: Admitted,
 }
 
@@ -32,7 +34,7 @@ enum End {
     Client(CloseFrame),
     /// The actor's side closes.
     Server(CloseFrame),
-    /// The client sent what cannot be read.
+    /// The client sent what cannot be read, or is not to be.
     Broken(CloseFrame),
     /// The client gives no sign of life.
     Lost,
@@ -41,12 +43,18 @@ enum End {
 }
 
 impl Line {
-    pub(super) fn new(stream: Stream, mut socket: Socket, admitted: Admitted) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        mut socket: Socket,
+        admitted: Admitted,
+        pace: Option<Pace>,
+    ) -> Self {
         socket.watch();
         Self {
             stream,
             socket,
             patience: None,
+            pace: pace.map(Box::new),
             _admitted: admitted,
         }
     }
@@ -87,6 +95,9 @@ impl Line {
                 Ok(message) => message,
                 Err(end) => return end,
             };
+            if let Some(Err(frame)) = self.pace.as_mut().map(|it| it.take()) {
+                return End::Broken(frame);
+            }
             let Self {
                 stream,
                 socket,

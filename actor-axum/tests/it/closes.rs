@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use actor_axum::ActorRouter;
 use actor_core::{
     ActorId, Liveness, Socket,
     prelude::*,
@@ -88,6 +89,9 @@ impl Forgets {
     }
 }
 
+/// In a second, over one socket.
+const MOST_MESSAGES: u32 = 100;
+
 struct Row {
     server: Server,
     registry: Registry,
@@ -107,7 +111,8 @@ impl Row {
             .build()
             .await
             .unwrap();
-        let server = Server::of(Router::new().merge(actor_axum::router(registry.clone()))).await;
+        let router = ActorRouter::new(registry.clone()).messages_per_second(MOST_MESSAGES);
+        let server = Server::of(Router::new().merge(router.into_router())).await;
         Self {
             server,
             registry,
@@ -263,6 +268,21 @@ const CASES: &[Case] = &[
             client
         })
     }),
+    // Its client speaks too fast, and the actor is told how it ended.
+    ("1008 guard.message_rate_limit", |row| {
+        Box::pin(async {
+            let mut client = row.raw("keeps", "/websocket").await;
+            for _ in 0..3 * MOST_MESSAGES {
+                // The server may have closed.
+                let _ = client.socket.feed(Wire::text("more")).await;
+            }
+            let _ = client.socket.flush().await;
+            let keeps = row.registry.get_or_create::<Keeps>("one");
+            let told = "1008 guard.message_rate_limit".to_owned();
+            until(async || keeps.log().await.unwrap().contains(&told)).await;
+            client
+        })
+    }),
     ("1008 inspector.unauthorized", |row| {
         Box::pin(async {
             let target = counter("k", "/inspector/connect");
@@ -393,7 +413,7 @@ async fn p6_whatever_is_too_long_is_counted() {
         .build()
         .await
         .unwrap();
-    let router = actor_axum::ActorRouter::new(registry).max_request_body(10);
+    let router = ActorRouter::new(registry).max_request_body(10);
     let server = Server::of(Router::new().merge(router.into_router())).await;
     let too_long = || {
         let all = meters.snapshot().into_vec().into_iter();

@@ -39,7 +39,7 @@ impl Quota {
 ///
 /// What goes over is refused with status 429, `guard.rate_limit` or `guard.in_flight_limit`, before the actor
 /// hears of it; a socket is opened and closed with that reason. A message over an open socket is no
-/// request: who sends too many of those is held back by TCP.
+/// request: who sends too many of those is held back by TCP, or by a [`Pace`](super::Pace).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {

@@ -6,6 +6,7 @@ mod handle;
 mod limits;
 mod liveness;
 mod local;
+mod pace;
 mod peers;
 mod queue;
 mod socket;
@@ -21,6 +22,7 @@ pub use self::{
     limits::{Admission, Limiter, Limits, Quota},
     liveness::Watch,
     local::Connection,
+    pace::Pace,
     peers::Actors,
     queue::QueueRequest,
     socket::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},

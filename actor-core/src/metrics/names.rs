@@ -116,7 +116,7 @@ pub const GATEWAY_REFUSALS: Metric = metric(
     "actor_gateway_refusals_total",
     Counter,
     &["limit"],
-    "Requests over what a client may ask for",
+    "Requests and messages over what a client may ask for",
 );
 
 /// Connections given up because their client gave no sign of life.
