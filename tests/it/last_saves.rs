@@ -108,6 +108,7 @@ impl Diary {
 
     #[action]
     async fn write_and_panic(&mut self) {
+        sleep(Duration::from_millis(1)).await;
         self.lines.push(Line("half".into()));
         panic!("on purpose");
     }
@@ -155,7 +156,7 @@ enum End {
     Stop,
     /// The process dies.
     Crash,
-    /// A turn panics.
+    /// A turn panics that may be suspended.
     Panic,
     /// It is to sleep while a turn is suspended in the middle of a change.
     Turn,
