@@ -1,8 +1,8 @@
 //! What a client sends over its socket takes effect once: whatever panics, sleeps and fails meanwhile.
 //!
-//! `ACTOR_REPLAY_SEEDS=1000000 cargo test --release -p actor-tests --test it replay` tries a million
-//! orders of events, which takes a core half an hour to a whole one; `ACTOR_REPLAY_FROM=500000` beside it leaves
-//! out the first half.
+//! `ACTOR_REPLAY_SEEDS=1000000 cargo test --release -p actor-tests --test it replay -- --nocapture` tries a
+//! million orders of events, which takes a core half an hour to a whole one; `ACTOR_REPLAY_FROM=500000` beside it
+//! leaves out the first half. Captured, what the panics on purpose say would fill the memory.
 //! `ACTOR_REPLAY_SEED=7` tries one again.
 
 use std::{collections::BTreeMap, env, future::poll_fn, sync::Arc, time::Duration};
