@@ -163,9 +163,12 @@ impl Registry {
     /// sockets are closed, calls fail with `actor.stopping`. What was acknowledged is on disk. For when
     /// [`shutdown`](Self::shutdown) takes too long, and for tests.
     ///
-    /// Handlers that wait in the middle are aborted at the end of the actor's `sleep_grace`. The
-    /// storage stays open.
+    /// Handlers that wait in the middle are aborted at the end of the actor's `sleep_grace`. Statements of
+    /// `ctx.sql()` are interrupted at once, and no other runs: calls fail with `sql.closed`, transactions
+    /// are rolled back. The storage stays open.
     pub fn abort(&self) {
+        #[cfg(feature = "sqlite")]
+        self.inner.host.sql.abort();
         let host = &self.inner.host;
         host.closing.store(true, Ordering::Release);
         host.aborted.store(true, Ordering::Release);

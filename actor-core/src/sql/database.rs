@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::pending,
     panic::resume_unwind,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
@@ -19,10 +20,11 @@ use tokio::{
 
 use super::{
     SqlError,
+    disk::{self, Answer},
     file::File,
     pool::{Pool, Seat},
 };
-use crate::id::ActorId;
+use crate::{id::ActorId, storage::Disk};
 
 /// One life's database. Opened by the first statement.
 pub(super) struct Database {
@@ -44,6 +46,8 @@ pub(super) struct Database {
     closed: AtomicBool,
     is_open: AtomicBool,
     last_use: AtomicU64,
+    /// Whether the pool keeps it in mind; under the pool's lock.
+    pub(super) is_known: AtomicBool,
     /// How to stop the statement that runs now.
     stop: Mutex<Option<Arc<AtomicBool>>>,
     held: Mutex<Option<(File, Option<Seat>)>>,
@@ -90,6 +94,7 @@ impl Database {
             closed: AtomicBool::new(false),
             is_open: AtomicBool::new(false),
             last_use: AtomicU64::new(0),
+            is_known: AtomicBool::new(false),
             stop: Mutex::default(),
             held: Mutex::default(),
         })
@@ -128,19 +133,25 @@ impl Database {
         turn: Turn,
         work: impl FnOnce(&Connection, &AtomicBool) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
+        if let Some(disk) = self.disk() {
+            disk.wait().await;
+        }
         let thread = self.pool.thread().await;
         let stop = Stop::default();
         let (flag, database) = (Arc::clone(&stop.0), Arc::clone(self));
         let running = spawn_blocking(move || {
             let done = database.run_here(&flag, work);
-            drop((turn, thread));
-            done
+            drop(thread);
+            // Who is never answered keeps it.
+            let turn = matches!(done, Answer::Never).then_some(turn);
+            (done, turn)
         });
         let done = running.await;
         // Dropped here at the latest, when there is nothing left to stop.
         drop(stop);
         match done.map_err(tokio::task::JoinError::try_into_panic) {
-            Ok(done) => done,
+            Ok((Answer::Is(done), _)) => done,
+            Ok((Answer::Never, _turn)) => pending().await,
             Err(Ok(panic)) => resume_unwind(panic),
             // The runtime stops.
             Err(Err(_)) => Err(SqlError::Closed),
@@ -151,19 +162,47 @@ impl Database {
         self: &Arc<Self>,
         flag: &Arc<AtomicBool>,
         work: impl FnOnce(&Connection, &AtomicBool) -> Result<T, SqlError>,
-    ) -> Result<T, SqlError> {
+    ) -> Answer<T> {
         let mut held = self.held();
         *self.stopper() = Some(Arc::clone(flag));
         let _running = Running(self);
-        // Looked at after the way to stop it was shown: whoever closes looks the other way round.
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(SqlError::Closed);
+        disk::call(self.disk(), || {
+            // Looked at after the way to stop it was shown: whoever closes looks the other way round.
+            if self.closed.load(Ordering::SeqCst) {
+                return Answer::Is(Err(SqlError::Closed));
+            }
+            match self.ready(&mut held, flag) {
+                Err(error) => Answer::Is(Err(error)),
+                Ok(file) => self.work(file, flag, work),
+            }
+        })
+    }
+
+    fn work<T>(
+        &self,
+        file: &mut File,
+        flag: &Arc<AtomicBool>,
+        work: impl FnOnce(&Connection, &AtomicBool) -> Result<T, SqlError>,
+    ) -> Answer<T> {
+        match disk::work(self.disk(), &mut file.db, flag, work) {
+            Answer::Is(Err(SqlError::Interrupted)) if self.closed.load(Ordering::SeqCst) => {
+                Answer::Is(Err(SqlError::Closed))
+            }
+            done => done,
         }
+    }
+
+    /// The file, with nothing in it of what was given up.
+    fn ready<'a>(
+        self: &Arc<Self>,
+        held: &'a mut Option<(File, Option<Seat>)>,
+        flag: &Arc<AtomicBool>,
+    ) -> Result<&'a mut File, SqlError> {
         if flag.load(Ordering::Relaxed) {
             return Err(SqlError::Interrupted);
         }
         self.last_use.store(self.pool.tick(), Ordering::Relaxed);
-        let (file, _) = match &mut *held {
+        let (file, _) = match held {
             Some(open) => open,
             closed => closed.insert(self.open()?),
         };
@@ -173,23 +212,26 @@ impl Database {
         if self.undo.swap(false, Ordering::AcqRel) && !file.db.is_autocommit() {
             file.db.execute_batch("ROLLBACK")?;
         }
-        match work(&file.db, flag) {
-            Err(SqlError::Interrupted) if self.closed.load(Ordering::SeqCst) => {
-                Err(SqlError::Closed)
-            }
-            done => done,
-        }
+        Ok(file)
     }
 
     fn open(self: &Arc<Self>) -> Result<(File, Option<Seat>), SqlError> {
+        // Before the pool looks.
+        self.is_open.store(true, Ordering::Release);
+        let opened = self.open_file();
+        self.is_open.store(opened.is_ok(), Ordering::Release);
+        opened
+    }
+
+    fn open_file(self: &Arc<Self>) -> Result<(File, Option<Seat>), SqlError> {
         let databases = &self.pool.databases;
+        self.pool.know(self)?;
         if self.unstored {
             return Ok((File::unstored(databases)?, None));
         }
-        let seat = self.pool.seat(self)?;
+        let seat = self.pool.seat()?;
         let file = File::open(databases, self.id, self.is_new.load(Ordering::Acquire))?;
         self.is_new.store(false, Ordering::Release);
-        self.is_open.store(true, Ordering::Release);
         Ok((file, seat))
     }
 
@@ -224,8 +266,11 @@ impl Database {
     }
 
     /// Closes the file to make room for another's, if no statement runs and no transaction is open.
-    /// It is opened again when it is needed.
+    /// It is opened again when it is needed. One that is only in memory stays.
     pub(super) fn close_if_idle(&self) -> bool {
+        if self.unstored {
+            return false;
+        }
         let mut held = match self.held.try_lock() {
             Ok(held) => held,
             Err(TryLockError::Poisoned(held)) => held.into_inner(),
@@ -245,9 +290,7 @@ impl Database {
     /// Ends it for this life (G5): what runs is interrupted, what waits is refused, a transaction is
     /// rolled back. Returns when the file is closed.
     pub(super) async fn close(self: &Arc<Self>) {
-        self.closed.store(true, Ordering::SeqCst);
-        self.turn.close();
-        self.stop_running();
+        self.refuse();
         let database = Arc::clone(self);
         let closing = spawn_blocking(move || {
             let file = database.held().take();
@@ -257,6 +300,18 @@ impl Database {
         if timeout(CLOSING, closing).await.is_err() {
             tracing::error!(actor = %self.id, "the actor's database is not closed yet");
         }
+    }
+
+    /// Ends it for whoever uses it: what runs is interrupted, what waits or comes is refused.
+    pub(super) fn refuse(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.turn.close();
+        self.stop_running();
+    }
+
+    /// The disk it is on, where that is one that fails on purpose.
+    fn disk(&self) -> Option<&Arc<dyn Disk>> {
+        self.pool.databases.disk.as_ref().filter(|_| !self.unstored)
     }
 
     fn stop_running(&self) {

@@ -6,6 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::{
     error::{ActorError, IntoActorError},
+    storage::StorageError,
     value::Value,
 };
 
@@ -167,6 +168,20 @@ impl From<rusqlite::Error> for SqlError {
             Some(ErrorCode::TooBig) => Self::ResultTooLarge,
             _ => Self::Failed {
                 message,
+                source: err.into(),
+            },
+        }
+    }
+}
+
+/// As a disk says it that fails on purpose.
+impl From<StorageError> for SqlError {
+    fn from(err: StorageError) -> Self {
+        match err {
+            StorageError::Full(_) => Self::Full,
+            StorageError::Closed => Self::Closed,
+            err => Self::Failed {
+                message: "disk I/O error".to_owned(),
                 source: err.into(),
             },
         }

@@ -4,6 +4,7 @@
 //! [SQL](crate::guide::sql) says what holds between statements and the actor's state.
 
 mod database;
+mod disk;
 mod error;
 mod file;
 mod params;

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 #[cfg(feature = "sqlite")]
-pub(crate) use self::databases::{Place, file as database_file};
+pub(crate) use self::databases::{Denied, Disk, Place, file as database_file};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{OpenError, Sqlite, SqliteOptions};
 pub use self::{

@@ -11,6 +11,8 @@ pub use self::{
     clock::VirtualClock,
     schema::{SchemaError, SchemaLock},
 };
+#[cfg(feature = "sqlite")]
+pub use crate::storage::faults::SqlFaults;
 pub use crate::storage::{
     conformance,
     faults::{Fault, Faults},
@@ -166,8 +168,8 @@ impl TestRegistry {
     }
 
     /// The process dies and a new one starts over what is on disk: no hook runs, nothing more is
-    /// saved, every connection is cut. Handles and connections of before belong to the dead process;
-    /// take new ones.
+    /// saved, no statement of an actor's database has any effect, every connection is cut. Handles and
+    /// connections of before belong to the dead process; take new ones.
     ///
     /// # Panics
     ///
@@ -178,6 +180,11 @@ impl TestRegistry {
     /// If dropped before it completes, the old process is dead and there may be no new one.
     pub async fn crash(&mut self) {
         self.storage.crash();
+        #[cfg(feature = "sqlite")]
+        for database in self.registry.host().sql.abort() {
+            // What it left in the middle would keep the next process out.
+            database.close().await;
+        }
         self.registry.abort();
         self.begin_anew().await;
     }

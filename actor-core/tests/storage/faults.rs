@@ -126,3 +126,12 @@ async fn a_seed_draws_the_same_faults_every_time() {
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0], runs[2]);
 }
+
+#[tokio::test]
+async fn a_full_disk_is_one_that_says_so() {
+    let faults = faulty().await;
+    faults.script([Some(Fault::Full)]);
+    let full = faults.commit(put(1, "k", "v")).await;
+    assert!(matches!(full, Err(StorageError::Full(_))), "{full:?}");
+    let _ = faults.commit(put(1, "k", "v")).await.unwrap();
+}

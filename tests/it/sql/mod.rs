@@ -1,5 +1,6 @@
 //! An actor's own SQLite database, as its handlers and its operator see it.
 
+mod faults;
 mod life;
 mod statements;
 mod transactions;

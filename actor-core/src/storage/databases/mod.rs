@@ -1,6 +1,8 @@
 //! Where the own databases of actors live, those behind `ctx.sql()`: one file for each actor, or
 //! memory. Not what is in them, and not how they are opened.
 
+#[cfg(feature = "sqlite")]
+mod disk;
 mod memory;
 
 use std::{
@@ -10,6 +12,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "sqlite")]
+pub(crate) use self::disk::{Denied, Disk};
 pub(crate) use self::memory::Keepers;
 use crate::id::ActorId;
 
@@ -34,6 +38,9 @@ pub struct Databases {
     pub(crate) max_open: usize,
     pub(crate) threads: usize,
     pub(crate) max_bytes: u64,
+    /// The disk, where it is one that fails on purpose.
+    #[cfg(feature = "sqlite")]
+    pub(crate) disk: Option<Arc<dyn Disk>>,
 }
 
 /// Where they live.
@@ -69,6 +76,8 @@ impl Databases {
             max_open: 256,
             threads: 8,
             max_bytes: 10 << 30,
+            #[cfg(feature = "sqlite")]
+            disk: None,
         }
     }
 
@@ -94,6 +103,15 @@ impl Databases {
     /// Most bytes of one database before writes fail with `sql.full`: 10 GiB unless told.
     pub fn max_bytes(self, max_bytes: u64) -> Self {
         Self { max_bytes, ..self }
+    }
+
+    /// These, on a disk that fails when it likes.
+    #[cfg(all(feature = "sqlite", feature = "testing"))]
+    pub(super) fn on(self, disk: Arc<dyn Disk>) -> Self {
+        Self {
+            disk: Some(disk),
+            ..self
+        }
     }
 
     /// Whether there are any.

@@ -1,14 +1,17 @@
 //! A driver that fails on purpose, for tests of what stands on storage. It keeps no data itself.
 
-use std::{
-    collections::VecDeque,
-    future::pending,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod plan;
+#[cfg(feature = "sqlite")]
+mod sql;
+
+use std::{future::pending, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use self::plan::{Plan, Shared};
+#[cfg(feature = "sqlite")]
+pub use self::sql::SqlFaults;
 use super::{
     ActorRecord, Alarm, Batch, Committed, Creation, Databases, Driver, Entry, Loaded, NewActor,
     ScanRange, StorageError,
@@ -22,6 +25,8 @@ use crate::{clock::Timestamp, id::ActorId, key::Address};
 pub enum Fault {
     /// It does not happen, and fails.
     Refuse,
+    /// It does not happen, for there is no room: it fails with [`StorageError::Full`].
+    Full,
     /// It happens, and fails all the same.
     Tear,
     /// It does not happen, and nobody ever answers.
@@ -38,7 +43,8 @@ pub enum Fault {
 ///
 /// Uses neither clock nor thread, so it does the same every time and a paused clock does not hurry
 /// it. Faults fall on writes, in the order they are handed in: those put into the
-/// [script](Self::script) first, then those the [seed](Self::seeded) draws.
+/// [script](Self::script) first, then those the [seed](Self::seeded) draws. The databases of actors have
+/// [faults of their own](Self::sql); a crash takes both.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -63,27 +69,11 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct Faults<D> {
     inner: Arc<D>,
-    plan: Mutex<Plan>,
+    plan: Shared,
+    #[cfg(feature = "sqlite")]
+    sql: Arc<SqlFaults>,
     /// True while writes wait.
     held: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Plan {
-    script: VecDeque<Option<Fault>>,
-    seeded: Option<Seeded>,
-    /// Writes that still go through before a crash.
-    crash_after: Option<usize>,
-    crashed: bool,
-    failing_reads: usize,
-    writes: usize,
-    waiting: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Seeded {
-    state: u64,
-    one_in: u64,
 }
 
 impl<D: Driver> Faults<D> {
@@ -94,9 +84,12 @@ impl<D: Driver> Faults<D> {
     }
 
     fn over(inner: Arc<D>) -> Self {
+        let plan = Shared::default();
         Self {
             inner,
-            plan: Mutex::default(),
+            #[cfg(feature = "sqlite")]
+            sql: Arc::new(SqlFaults::new(plan.clone())),
+            plan,
             held: watch::Sender::new(false),
         }
     }
@@ -110,14 +103,22 @@ impl<D: Driver> Faults<D> {
     }
 
     /// The driver inside, past all faults.
+    #[must_use]
     pub fn inner(&self) -> &D {
         &self.inner
+    }
+
+    /// What goes wrong with the databases of actors.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn sql(&self) -> &SqlFaults {
+        &self.sql
     }
 
     /// What happens to the next writes, one each; `None` lets a write pass. Added to what an earlier
     /// call left.
     pub fn script(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
-        self.plan(|it| it.script.extend(faults));
+        self.plan.with(|it| it.writes.script(faults));
     }
 
     /// From now on about one write in `one_in` is refused or torn, always the same ones for a seed.
@@ -126,44 +127,32 @@ impl<D: Driver> Faults<D> {
     ///
     /// When `one_in` is zero.
     pub fn seeded(&self, seed: u64, one_in: u64) {
-        assert!(one_in != 0, "one fault in zero writes");
-        self.plan(|it| {
-            it.seeded = Some(Seeded {
-                state: seed,
-                one_in,
-            })
-        });
+        self.plan.with(|it| it.writes.seed(seed, one_in));
     }
 
     /// The next `count` reads fail.
     pub fn fail_reads(&self, count: usize) {
-        self.plan(|it| it.failing_reads = count);
+        self.plan.with(|it| it.failing_reads = count);
     }
 
     /// The process dies when `writes` more have been made: that many batches of a longer sequence
-    /// are on disk, and no more. Every call after them fails with [`StorageError::Closed`].
+    /// are on disk, and no more. Every call after them fails with [`StorageError::Closed`]. Commits of
+    /// actors' databases count.
     pub fn crash_after(&self, writes: usize) {
-        self.plan(|it| it.crash_after = Some(writes));
+        self.plan.with(|it| it.crash_after(writes));
     }
 
-    /// The process dies now. Writes that are held never happen.
+    /// The process dies now. Writes that are held never happen, and no statement of an actor's database
+    /// runs any more.
     pub fn crash(&self) {
-        self.plan(|it| it.crashed = true);
-        self.release();
+        self.plan.with(Plan::crash);
+        self.release_all();
     }
 
-    /// Ends everything but a crash: the script, the seed, failing reads, a coming crash.
+    /// Ends everything but a crash: scripts, seeds, failing reads, a coming crash.
     pub fn heal(&self) {
-        self.plan(|it| {
-            let (crashed, writes, waiting) = (it.crashed, it.writes, it.waiting);
-            *it = Plan {
-                crashed,
-                writes,
-                waiting,
-                ..Plan::default()
-            };
-        });
-        self.release();
+        self.plan.with(Plan::heal);
+        self.release_all();
     }
 
     /// Makes writes wait, before they happen, until [`release`](Self::release).
@@ -177,29 +166,34 @@ impl<D: Driver> Faults<D> {
     }
 
     /// How many writes have been handed in.
+    #[must_use]
     pub fn writes(&self) -> usize {
-        self.plan(|it| it.writes)
+        self.plan.with(|it| it.writes.seen)
     }
 
     /// How many writes wait for [`release`](Self::release).
+    #[must_use]
     pub fn waiting(&self) -> usize {
-        self.plan(|it| it.waiting)
+        self.plan.with(|it| it.writes.waiting)
     }
 
-    fn plan<T>(&self, with: impl FnOnce(&mut Plan) -> T) -> T {
-        with(&mut self.plan.lock().unwrap_or_else(PoisonError::into_inner))
+    fn release_all(&self) {
+        self.release();
+        #[cfg(feature = "sqlite")]
+        self.sql.release();
     }
 
     async fn write<T>(
         &self,
         write: impl Future<Output = Result<T, StorageError>> + Send,
     ) -> Result<T, StorageError> {
-        self.plan(|it| it.writes += 1);
+        self.plan.with(|it| it.writes.seen += 1);
         self.wait().await;
-        let fault = self.plan(Plan::next);
+        let fault = self.plan.with(|it| it.next_write(|it| &mut it.writes));
         match fault {
             None => write.await,
             Some(Fault::Refuse) => Err(refused("before it happened")),
+            Some(Fault::Full) => Err(full()),
             Some(Fault::Tear) => {
                 // Whether it could be made at all is what the caller will never know.
                 let _ = write.await;
@@ -223,14 +217,14 @@ impl<D: Driver> Faults<D> {
         if !*held.borrow_and_update() {
             return;
         }
-        let _waiting = Waiting::new(&self.plan);
+        let _waiting = self.plan.wait(|it| &mut it.writes);
         // The sender is ours, so it cannot be gone.
         let _ = held.wait_for(|it| !*it).await;
     }
 
     fn read(&self) -> Result<(), StorageError> {
-        self.plan(|it| {
-            if it.crashed {
+        self.plan.with(|it| {
+            if it.is_crashed() {
                 return Err(StorageError::Closed);
             }
             if it.failing_reads == 0 {
@@ -239,63 +233,6 @@ impl<D: Driver> Faults<D> {
             it.failing_reads -= 1;
             Err(refused("while reading"))
         })
-    }
-}
-
-impl Plan {
-    fn next(&mut self) -> Option<Fault> {
-        if self.crashed {
-            return Some(Fault::Crash);
-        }
-        if let Some(left) = &mut self.crash_after {
-            if *left == 0 {
-                self.crashed = true;
-                return Some(Fault::Crash);
-            }
-            *left -= 1;
-        }
-        let fault = match self.script.pop_front() {
-            Some(fault) => fault,
-            None => self.seeded.as_mut().and_then(Seeded::draw),
-        };
-        self.crashed = matches!(fault, Some(Fault::Crash | Fault::CrashTorn));
-        fault
-    }
-}
-
-impl Seeded {
-    fn draw(&mut self) -> Option<Fault> {
-        // SplitMix64: small, well spread, and the same on every machine.
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut drawn = self.state;
-        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        drawn ^= drawn >> 31;
-        let fault = if drawn >> 63 == 0 {
-            Fault::Refuse
-        } else {
-            Fault::Tear
-        };
-        drawn.is_multiple_of(self.one_in).then_some(fault)
-    }
-}
-
-/// Counts one waiting write, also when it is dropped while it waits.
-struct Waiting<'a>(&'a Mutex<Plan>);
-
-impl<'a> Waiting<'a> {
-    fn new(plan: &'a Mutex<Plan>) -> Self {
-        plan.lock().unwrap_or_else(PoisonError::into_inner).waiting += 1;
-        Self(plan)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiting -= 1;
     }
 }
 
@@ -354,12 +291,15 @@ impl<D: Driver> Driver for Faults<D> {
     }
 
     fn databases(&self) -> Databases {
-        self.inner.databases()
+        let databases = self.inner.databases();
+        #[cfg(feature = "sqlite")]
+        let databases = databases.on(Arc::clone(&self.sql) as _);
+        databases
     }
 
     /// Closes the driver inside, except after a crash, whose [`restart`](Faults::restart) needs it.
     async fn close(&self) -> Result<(), StorageError> {
-        if self.plan(|it| it.crashed) {
+        if self.plan.with(|it| it.is_crashed()) {
             return Ok(());
         }
         self.inner.close().await
@@ -368,4 +308,8 @@ impl<D: Driver> Driver for Faults<D> {
 
 fn refused(when: &str) -> StorageError {
     StorageError::Failed(format!("failed on purpose {when}").into())
+}
+
+fn full() -> StorageError {
+    StorageError::Full("full on purpose".into())
 }
