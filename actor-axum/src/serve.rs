@@ -105,9 +105,9 @@ impl<F> Serve<F> {
     }
 
     /// How long stopping may take in all, after which the server returns whatever still runs.
-    /// Default: 30 s, twice the time that actors have to go to sleep.
+    /// Default: 30 s, twice the time that actors have to go to sleep. More than a year counts as a year.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(LONGEST);
         self
     }
 
@@ -188,6 +188,8 @@ impl<F> fmt::Debug for Serve<F> {
 }
 
 const DEADLINE: Duration = Duration::from_secs(30);
+/// So that it can be added to any time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long a connection that was taken just before the stop has to say what it wants: it is then told
 /// to come again, where a connection closed without a word would be given up by some clients.
 const LATE_REQUESTS: Duration = Duration::from_millis(100);

@@ -116,6 +116,10 @@ pub struct ActorOptions {
     pub auto_reply: Option<AutoReply>,
 }
 
+/// No deadline is further away than thirty years: what is asked for beyond means as good as never, and can
+/// be added to any time.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// How many times its [`sleep_after`](ActorOptions::sleep_after) an actor that has clients may stay awake
 /// with nobody speaking to it, because of some work, before the log warns of that, once for each life.
 pub const LONG_STAY: u32 = 20;
@@ -202,6 +206,31 @@ impl Liveness {
 impl Default for Liveness {
     fn default() -> Self {
         Self::new(Duration::from_secs(30), Duration::from_secs(30))
+    }
+}
+
+impl ActorOptions {
+    /// The same, with no time longer than [`LONGEST`].
+    pub(crate) fn bounded(mut self) -> Self {
+        if let Some(after) = &mut self.sleep_after {
+            *after = LONGEST.min(*after);
+        }
+        for time in [
+            &mut self.sleep_grace,
+            &mut self.save_interval,
+            &mut self.action_timeout,
+            &mut self.on_create_timeout,
+            &mut self.on_migrate_timeout,
+            &mut self.on_wake_timeout,
+            &mut self.on_before_connect_timeout,
+            &mut self.on_connect_timeout,
+            &mut self.on_disconnect_timeout,
+            &mut self.on_state_change_timeout,
+            &mut self.on_error_timeout,
+        ] {
+            *time = LONGEST.min(*time);
+        }
+        self
     }
 }
 

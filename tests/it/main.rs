@@ -19,6 +19,7 @@ mod crashes;
 mod delays;
 mod destroy;
 mod durability;
+mod endless;
 mod failures;
 mod faults;
 mod fold;

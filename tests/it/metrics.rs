@@ -1,22 +1,19 @@
 //! What is counted: each turn in an actor's life, and what each limit turns away (P6).
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use actor_core::{
     gateway::{ActionRequest, ConnectRequest, Limiter, Limits, Quota},
     metrics::{ALL, Kind},
     prelude::*,
     protocol::Encoding,
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    registry::RegistryBuilder,
+    testing::{Fault, TestRegistry},
 };
 use futures_util::future::join_all;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::sleep;
-
-use crate::registry_over;
 
 #[derive(Debug, Event)]
 pub(crate) enum Noise {
@@ -110,8 +107,7 @@ impl Metered {
 }
 
 struct Watched {
-    registry: Registry,
-    faults: Arc<Faults<Memory>>,
+    registry: TestRegistry,
     meters: Snapshotter,
     gauges: BTreeMap<String, f64>,
 }
@@ -152,15 +148,18 @@ impl Watched {
 }
 
 async fn watched() -> (Watched, metrics::LocalRecorderGuard<'static>) {
+    watched_of(|it| it.actor::<Metered>()).await
+}
+
+async fn watched_of(
+    declare: fn(RegistryBuilder) -> RegistryBuilder,
+) -> (Watched, metrics::LocalRecorderGuard<'static>) {
     let recorder = Box::leak(Box::new(DebuggingRecorder::new()));
     let meters = recorder.snapshotter();
     let guard = metrics::set_default_local_recorder(recorder);
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Metered>()).await;
+    let registry = TestRegistry::start(declare).await;
     let watched = Watched {
         registry,
-        faults,
         meters,
         gauges: BTreeMap::new(),
     };
@@ -183,7 +182,7 @@ async fn lives_are_counted() {
 
     one.fail(false).await.unwrap_err();
     one.fail(true).await.unwrap_err();
-    watched.faults.script([Some(Fault::Refuse)]);
+    watched.registry.storage().script([Some(Fault::Refuse)]);
     one.add().await.unwrap_err();
     one.end().await.unwrap();
     sleep(Duration::from_secs(1)).await;
@@ -220,7 +219,7 @@ async fn a_start_that_fails_is_counted() {
     let one = watched.registry.get_or_create::<Metered>("one");
     one.resolve().await.unwrap();
     // Others read too.
-    watched.faults.fail_reads(100);
+    watched.registry.storage().fail_reads(100);
     one.add().await.unwrap_err();
     assert_eq!(watched.changes(), ["actor_start_failures_total 1"]);
 }
@@ -257,6 +256,62 @@ async fn connections_are_counted_awake_and_asleep() {
         "actor_wakes_total 1",
     ];
     assert_eq!(watched.changes(), one_left);
+}
+
+/// What a connection of it has said cannot be read back.
+#[actor(name = "metered", conn = Unreadable, sleep_after = "10s")]
+#[derive(Default)]
+pub(crate) struct Forgetful;
+
+#[derive(Debug, Default)]
+pub(crate) struct Unreadable;
+
+impl Serialize for Unreadable {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("on purpose"))
+    }
+}
+
+#[actor]
+impl Forgetful {
+    #[action]
+    async fn count(&self, ctx: &Ctx<Self>) -> usize {
+        ctx.conns().len()
+    }
+
+    #[action]
+    async fn nothing(&self) {}
+}
+
+/// H12: one that is found to be unreadable when somebody asks for it is counted no more.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_cannot_be_read_back_is_not_counted() {
+    let (mut watched, _guard) = watched_of(|it| it.actor::<Forgetful>()).await;
+    let one = watched.registry.get_or_create::<Forgetful>("one");
+    let _lost = one.connect(Value::Undefined).await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    watched.changes();
+    one.nothing().await.unwrap();
+    let nobody_asked = [
+        "actor_awake 1",
+        "actor_connections 1",
+        "actor_connections_hibernating 0",
+        "actor_connections_restored_total restored 1",
+        "actor_wakes_total 1",
+    ];
+    assert_eq!(watched.changes(), nobody_asked);
+    assert_eq!(one.count().await.unwrap(), 0);
+    let it_is_gone = [
+        "actor_connections 0",
+        "actor_connections_restored_total failed 1",
+    ];
+    assert_eq!(watched.changes(), it_is_gone);
 }
 
 #[tokio::test(start_paused = true)]

@@ -103,9 +103,7 @@ impl<A: Actor> Cell<A> {
         inner.request.clone_from(&opening.request);
         let inner = Arc::new(inner);
         self.hub.seen_of_table().insert(Arc::clone(&inner));
-        if let Some(awake) = &mut self.awake {
-            awake.connected(1);
-        }
+        self.count_connections();
         if inner.transport == Transport::Request {
             self.machine.work.begin(WorkKind::Request);
         }
@@ -200,9 +198,7 @@ impl<A: Actor> Cell<A> {
     /// Takes a connection off the list, if it is on it.
     pub(super) fn unlist(&mut self, id: ConnId) -> Option<Arc<Inner<A>>> {
         let conn = self.hub.table_with(id).remove(id)?;
-        if let Some(awake) = &mut self.awake {
-            awake.disconnected();
-        }
+        self.count_connections();
         if conn.transport == Transport::Request {
             self.machine.work.end(WorkKind::Request);
         }
@@ -287,6 +283,13 @@ impl<A: Actor> Cell<A> {
                     Some(CloseFrame::new(1011, "actor.too_many_subscriptions")),
                 );
             }
+        }
+    }
+
+    /// As the metrics have it.
+    pub(super) fn count_connections(&mut self) {
+        if let Some(awake) = &mut self.awake {
+            awake.lists(self.hub.seen_of_table().len());
         }
     }
 

@@ -88,7 +88,7 @@ impl TypeInfo {
         Self {
             meters: Meters::of(&name),
             name,
-            options: Arc::new(A::options()),
+            options: Arc::new(A::options().bounded()),
             habits: A::HANDLERS
                 .iter()
                 .map(|_| AtomicU8::new(Self::UNKNOWN))

@@ -202,6 +202,8 @@ impl<A: Actor> Cell<A> {
         let outputs = self.hub.take(turn_is_over);
         let mut recorded = self.record_events(&outputs);
         self.count_work();
+        // One that could not be unfolded went without a word.
+        self.count_connections();
         if self.hub.is_dirty() {
             self.look_at_schedules();
             if !self.saving.is_dirty() {

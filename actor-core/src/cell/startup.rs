@@ -52,7 +52,7 @@ pub(super) async fn start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A),
         Ok((mut cell, actor)) => {
             slot.hibernating.set(&slot.info.meters, 0);
             let mut awake = slot.info.meters.wake();
-            awake.connected(cell.hub.seen_of_table().len());
+            awake.lists(cell.hub.seen_of_table().len());
             cell.awake = Some(awake);
             slot.health.has_started();
             Ok((cell, actor))

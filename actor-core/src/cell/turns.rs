@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Origin, Receiver, Turn},
-    config::Durability,
+    config::{Durability, LONGEST},
 };
 
 /// A reader that is over.
@@ -37,7 +37,8 @@ impl<A: Actor> Cell<A> {
     pub(super) fn timeout_of(&self, job: &Job<A>) -> Duration {
         let spec = &A::HANDLERS[A::handler(&job.call)];
         let options = self.options();
-        let own = spec.timeout.unwrap_or(match job.then {
+        let own = spec.timeout.map(|it| it.min(LONGEST));
+        let own = own.unwrap_or(match job.then {
             Then::Reply
             | Then::Peer(_)
             | Then::HttpDone(_)

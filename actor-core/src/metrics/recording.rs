@@ -87,16 +87,15 @@ pub(crate) struct Awake {
 }
 
 impl Awake {
-    pub(crate) fn connected(&mut self, more: usize) {
+    /// So many connections it has now.
+    pub(crate) fn lists(&mut self, now: usize) {
         // Far fewer than there is room for.
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        self.listed = self.listed.saturating_add(more);
-        self.connections.increment(more);
-    }
-
-    pub(crate) fn disconnected(&mut self) {
-        self.listed = self.listed.saturating_sub(1);
-        self.connections.decrement(1);
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        if self.listed != now {
+            let change = f64::from(now) - f64::from(self.listed);
+            self.connections.increment(change);
+            self.listed = now;
+        }
     }
 }
 

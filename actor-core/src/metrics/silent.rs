@@ -30,10 +30,7 @@ pub(crate) struct Awake;
 
 impl Awake {
     #[expect(clippy::unused_self, reason = "as it is with the feature")]
-    pub(crate) fn connected(&mut self, _: usize) {}
-
-    #[expect(clippy::unused_self, reason = "as it is with the feature")]
-    pub(crate) fn disconnected(&mut self) {}
+    pub(crate) fn lists(&mut self, _: usize) {}
 }
 
 #[derive(Default)]

@@ -55,6 +55,20 @@ async fn sqlite_conforms_without_groups() {
     .await;
 }
 
+#[tokio::test]
+async fn options_beyond_reason_are_as_good_as_none() {
+    let dir = Dir::new();
+    let storage = Sqlite::options()
+        .busy(Duration::MAX)
+        .inline_writes(Duration::MAX)
+        .group(usize::MAX)
+        .open(dir.path("actors.db"))
+        .unwrap();
+    storage.create(actor(1)).await.unwrap();
+    let _ = storage.commit(put(1, "k", "v")).await.unwrap();
+    storage.close().await.unwrap();
+}
+
 /// Whatever the disk, those who ask write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_conforms_where_all_commits_are_quick() {

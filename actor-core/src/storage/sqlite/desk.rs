@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering, fence},
         mpsc::{Receiver, SyncSender},
     },
+    thread,
     time::Duration,
 };
 
@@ -106,6 +107,7 @@ impl Desk {
 
     /// The thread: writes until the last who might ask is gone. `bell` tells it that it is needed.
     pub(super) fn serve(&self, bell: &Receiver<()>) {
+        let _abandoned = Abandoned(self);
         let mut is_open = true;
         while self.serve_thread(is_open) {
             is_open = bell.recv().is_ok();
@@ -189,6 +191,22 @@ impl Writer {
     }
 }
 
+/// Refuses whatever waits, and whatever comes, when the thread panics: nobody would ever be answered.
+struct Abandoned<'a>(&'a Desk);
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        let writer = &mut *self.0.writer.blocking_lock();
+        writer.queue.close();
+        writer.group.clear();
+        // Until those who are about to hand something in have done so.
+        while writer.queue.blocking_recv().is_some() {}
+    }
+}
+
 /// Calls the thread. One call is as good as many.
 pub(super) fn ring(bell: &SyncSender<()>) {
     let _ = bell.try_send(());
@@ -203,3 +221,46 @@ const GROUP_BYTES: usize = 16 << 20;
 
 /// The same where a thread of the runtime writes. A single write of more goes to the thread.
 pub(super) const INLINE_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc::sync_channel};
+
+    use rusqlite::Connection;
+    use tokio::{sync::oneshot, time::timeout};
+
+    use super::{super::worker::Job, *};
+    use crate::id::ActorId;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_leaves_nobody_waiting() {
+        let (writes, queue) = mpsc::channel(2);
+        let worker = Worker::new(Connection::open_in_memory().unwrap()).unwrap();
+        let options = DeskOptions {
+            group: 2,
+            quick: Duration::ZERO,
+            // More than SQLite can count, which panics.
+            busy: Duration::MAX,
+        };
+        let desk = Arc::new(Desk::new(worker, queue, options));
+        let destroy = || {
+            let (reply, answer) = oneshot::channel();
+            (
+                Command::Destroy(Job::new(ActorId::from_bytes([0; 16]), reply)),
+                answer,
+            )
+        };
+        let (first, waits) = destroy();
+        writes.send(first).await.unwrap();
+        let (_bell, rung) = sync_channel(1);
+        let thread = thread::spawn({
+            let desk = Arc::clone(&desk);
+            move || desk.serve(&rung)
+        });
+        let told = timeout(Duration::from_secs(10), waits).await.unwrap();
+        told.unwrap_err();
+        thread.join().unwrap_err();
+        writes.send(destroy().0).await.unwrap_err();
+        drop(desk);
+    }
+}

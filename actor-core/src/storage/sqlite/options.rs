@@ -65,16 +65,19 @@ impl Default for SqliteOptions {
 
 impl SqliteOptions {
     /// How long to wait for a foreign program, such as a backup, that has the database locked: 5 s
-    /// unless told.
+    /// unless told, at most 24 days.
     pub fn busy(self, busy: Duration) -> Self {
-        Self { busy, ..self }
+        Self {
+            busy: busy.min(MAX_BUSY),
+            ..self
+        }
     }
 
     /// Most writes in one transaction, and most that wait for the next: 1,024 unless told, at
-    /// least 1. More writes per second against a longer wait for each.
+    /// least 1 and at most 65,536. More writes per second against a longer wait for each.
     pub fn group(self, group: usize) -> Self {
         Self {
-            group: group.max(1),
+            group: group.clamp(1, MAX_GROUP),
             ..self
         }
     }
@@ -271,3 +274,9 @@ const WRITER: &str = "
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA cache_size = -16384;";
+
+/// There is room for so many from the start.
+const MAX_GROUP: usize = 1 << 16;
+
+/// SQLite counts milliseconds in 32 bits.
+const MAX_BUSY: Duration = Duration::from_millis(i32::MAX as u64);
