@@ -199,7 +199,7 @@ async fn h12_many_sockets_come_back_and_hold_up_nobody() {
 }
 
 /// Saves late, and takes its time to welcome somebody.
-#[actor(durability = "relaxed", params = String, sleep_after = "1h")]
+#[actor(durability = "relaxed", params = String, hibernate_websockets, sleep_after = "1h")]
 #[derive(Default)]
 pub(crate) struct Lounge {
     n: u32,
@@ -216,6 +216,17 @@ impl Lounge {
     async fn add(&mut self) -> u32 {
         self.n += 1;
         self.n
+    }
+
+    #[on_message]
+    async fn heard(&self, socket: &Socket<Self>) {
+        socket.send_text("heard");
+    }
+
+    #[action]
+    async fn guests(&self, ctx: &Ctx<Self>) -> Vec<String> {
+        let all = ctx.conns().into_iter();
+        all.map(|it| it.params().clone()).collect()
     }
 }
 
@@ -240,4 +251,30 @@ async fn h12_a_connection_that_is_not_open_has_no_row_after_a_failed_save() {
     sleep(Duration::from_secs(2)).await;
     let entries = driver.load(actor, &[]).await.unwrap().unwrap().entries;
     assert_eq!(entries.len(), 2);
+}
+
+/// Nothing could wake what storage has never heard of, so its client is told as the actor falls asleep, and
+/// nobody else's.
+#[tokio::test(start_paused = true)]
+async fn p4_a_socket_that_was_never_stored_does_not_hibernate() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Lounge>()).await;
+    let lounge = registry.get_or_create::<Lounge>("one");
+    let mut early = lounge.open_websocket("", "early".into()).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    faults.seeded(1, 1);
+    let mut late = lounge.open_websocket("", "late".into()).await.unwrap();
+    let actor = lounge.actor().await.unwrap();
+    actor.sleep();
+    assert_eq!(late.next().await, None);
+    let expected = CloseFrame::new(1011, "actor.hibernation_persist_failed");
+    assert_eq!(late.close_frame(), Some(&expected));
+    sleep(LONG).await;
+    assert!(!actor.is_awake());
+
+    faults.heal();
+    early.send("there?").await.unwrap();
+    assert_eq!(early.next().await, Some("heard".into()));
+    assert_eq!(lounge.guests().await.unwrap(), ["early"]);
 }

@@ -1,19 +1,20 @@
 //! How sockets end: for each code and reason a client can read, a client that reads it. Of those that
-//! RivetKit's engine has, some cannot come up in one process: a gap between messages
-//! (`ws.message_index_skip`), a tunnel that breaks (`ws.tunnel_shutdown`, `ws.downstream_closed`).
+//! RivetKit's engine has, the guide on WebSockets says which cannot come up in one process.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use actor_axum::ActorRouter;
 use actor_core::{
     ActorId, Liveness, Socket,
     prelude::*,
-    storage::{Batch, Driver, Memory, Op},
+    storage::{
+        Batch, Driver, Memory, Op,
+        faults::{Fault, Faults},
+    },
 };
 use axum::Router;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio_tungstenite::tungstenite::{
     Message as Wire,
     protocol::frame::{
@@ -22,7 +23,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::support::{Client, Counter, Server, action_body, counter, soon, until};
+use crate::support::{Client, Counter, Server, counter, soon, until};
 
 /// Its raw sockets hibernate.
 #[actor(params = Option<String>, hibernate_websockets, max_message = 1000, sleep_after = "never")]
@@ -89,23 +90,58 @@ impl Forgets {
     }
 }
 
+/// Has something to tell that cannot be written down.
+#[actor(event = Untold, sleep_after = "never")]
+#[derive(Default)]
+pub(crate) struct Mute {}
+
+#[derive(Event)]
+pub(crate) enum Untold {
+    Plain(Unspeakable),
+    #[event(replay = 2)]
+    Kept(Unspeakable),
+}
+
+pub(crate) struct Unspeakable;
+
+impl serde::Serialize for Unspeakable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("there are no words for it"))
+    }
+}
+
+#[actor]
+impl Mute {
+    #[action]
+    async fn tell(&self, ctx: &Ctx<Self>, how: String) {
+        match &*how {
+            "everybody" => ctx.broadcast(Untold::Plain(Unspeakable)),
+            "kept" => ctx.broadcast(Untold::Kept(Unspeakable)),
+            "by name" => ctx.broadcast_named("plain", Unspeakable),
+            "others" => ctx.everyone().broadcast_named("plain", Unspeakable),
+            _ => ctx.conn().unwrap().send(Untold::Plain(Unspeakable)),
+        }
+    }
+}
+
 /// In a second, over one socket.
 const MOST_MESSAGES: u32 = 100;
 
 struct Row {
     server: Server,
     registry: Registry,
-    driver: Arc<dyn Driver>,
+    driver: Arc<Faults<Memory>>,
 }
 
 impl Row {
     async fn new(liveness: Liveness) -> Self {
-        let driver: Arc<dyn Driver> = Arc::new(Memory::new());
+        let driver = Arc::new(Faults::new(Memory::new()));
         let registry = Registry::builder()
             .actor::<Counter>()
             .actor::<Keeps>()
             .actor::<Forgets>()
-            .shared_storage(Arc::clone(&driver))
+            .actor::<Mute>()
+            .shared_storage(Arc::clone(&driver) as _)
             .inspector("inspect")
             .liveness(liveness)
             .build()
@@ -132,6 +168,17 @@ impl Row {
         let target = counter("k", "/connect");
         let mut client = self.server.connect(&target, "rivet").await;
         client.opened().await;
+        client
+    }
+
+    /// A client that cannot be sent what it hears.
+    async fn told(&self, how: &str) -> Client {
+        let target = counter("k", "/connect").replacen("counter", "mute", 1);
+        let mut client = self.server.connect(&target, "rivet").await;
+        client.opened().await;
+        client.subscribe("plain").await;
+        client.subscribe("kept").await;
+        client.call(1, "tell", (how,)).await;
         client
     }
 
@@ -251,6 +298,34 @@ const CASES: &[Case] = &[
             client
         })
     }),
+    // Its connection cannot be stored as it opens.
+    ("1011 actor.hibernation_persist_failed", |row| {
+        Box::pin(async {
+            let keeps = row.registry.get_or_create::<Keeps>("one");
+            keeps.log().await.unwrap();
+            row.driver.script([Some(Fault::Refuse)]);
+            row.raw("keeps", "/websocket").await
+        })
+    }),
+    ("1011 actor.hibernation_persist_failed", |row| {
+        Box::pin(async {
+            let actor = row.registry.get_or_create::<Counter>("k");
+            actor.count().await.unwrap();
+            row.driver.script([Some(Fault::Refuse)]);
+            let target = counter("k", "/connect");
+            row.server.connect(&target, "rivet").await
+        })
+    }),
+    // An event that does not serialize.
+    ("1011 actor.send_failed", |row| {
+        Box::pin(row.told("everybody"))
+    }),
+    ("1011 actor.send_failed", |row| Box::pin(row.told("kept"))),
+    ("1011 actor.send_failed", |row| {
+        Box::pin(row.told("by name"))
+    }),
+    ("1011 actor.send_failed", |row| Box::pin(row.told("others"))),
+    ("1011 actor.send_failed", |row| Box::pin(row.told("one"))),
     ("1003 actor.unsupported_websocket_encoding", |row| {
         Box::pin(async {
             let target = counter("k", "/connect");
@@ -393,49 +468,10 @@ async fn h12_the_next_process_tells_of_sockets_that_went_with_the_last() {
     first.registry.abort();
     let next = Registry::builder()
         .actor::<Keeps>()
-        .shared_storage(Arc::clone(&first.driver))
+        .shared_storage(Arc::clone(&first.driver) as _)
         .build()
         .await
         .unwrap();
     let keeps = next.get::<Keeps>("one");
     until(async || keeps.log().await.unwrap() == ["1000 ws.stale_metadata"]).await;
-}
-
-/// What the stream or the router turns away is counted as what the gateway does.
-#[tokio::test]
-async fn p6_whatever_is_too_long_is_counted() {
-    let recorder = DebuggingRecorder::new();
-    let meters = recorder.snapshotter();
-    let recorder = Box::leak(Box::new(recorder));
-    let _guard = metrics::set_default_local_recorder(recorder);
-    let registry = Registry::builder()
-        .actor::<Counter>()
-        .build()
-        .await
-        .unwrap();
-    let router = ActorRouter::new(registry).max_request_body(10);
-    let server = Server::of(Router::new().merge(router.into_router())).await;
-    let too_long = || {
-        let all = meters.snapshot().into_vec().into_iter();
-        let counted: BTreeMap<_, _> = all
-            .map(|(key, _, _, value)| (key.key().name().to_owned(), value))
-            .collect();
-        match counted.get("actor_messages_too_long_total") {
-            Some(DebugValue::Counter(times)) => *times,
-            _ => 0,
-        }
-    };
-    let mut client = server.connect(&counter("k", "/connect"), "rivet").await;
-    client.opened().await;
-    say(&mut client, "x".repeat(70_000)).await;
-    assert_eq!(end_of(&mut client).await, "1011 message.incoming_too_long");
-    assert_eq!(too_long(), 1);
-    let raw = counter("k", "/request/any");
-    let answer = server.request("POST", &raw).body("x".repeat(11)).send();
-    assert_eq!(answer.await.status(), 413);
-    assert_eq!(too_long(), 1);
-    let long = action_body(actor_core::protocol::Encoding::Json, ("x".repeat(70_000),));
-    let target = counter("k", "/action/length");
-    server.request("POST", &target).body(long).send().await;
-    assert_eq!(too_long(), 1);
 }

@@ -1,11 +1,16 @@
 //! Messages that are too long, in either direction, and clients that do not read.
 
+use std::collections::BTreeMap;
+
+use actor_axum::ActorRouter;
 use actor_core::protocol::{ToClient, client};
+use axum::Router;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{ENCODINGS, Server, action_body, counter, soon, until};
+use crate::support::{ENCODINGS, Server, action_body, counter, registry, soon, until};
 
 #[tokio::test]
 async fn long_bodies_are_refused_however_they_are_framed() {
@@ -120,4 +125,39 @@ async fn a_client_that_does_not_read_costs_only_itself() {
     let counter = registry.get_or_create::<crate::support::Counter>("k");
     until(async || counter.left().await.unwrap() == 1).await;
     drop(deaf);
+}
+
+/// What the stream or the router turns away is counted as what the gateway does.
+#[tokio::test]
+async fn p6_whatever_is_too_long_is_counted() {
+    let recorder = DebuggingRecorder::new();
+    let meters = recorder.snapshotter();
+    let recorder = Box::leak(Box::new(recorder));
+    let _guard = metrics::set_default_local_recorder(recorder);
+    let router = ActorRouter::new(registry().await).max_request_body(10);
+    let server = Server::of(Router::new().merge(router.into_router())).await;
+    let too_long = || {
+        let all = meters.snapshot().into_vec().into_iter();
+        let counted: BTreeMap<_, _> = all
+            .map(|(key, _, _, value)| (key.key().name().to_owned(), value))
+            .collect();
+        match counted.get("actor_messages_too_long_total") {
+            Some(DebugValue::Counter(times)) => *times,
+            _ => 0,
+        }
+    };
+    let mut client = server.connect(&counter("k", "/connect"), "rivet").await;
+    client.opened().await;
+    let long = Message::text("x".repeat(70_000));
+    soon(client.socket.send(long)).await.unwrap();
+    assert_eq!(client.closed().await.1, "message.incoming_too_long");
+    assert_eq!(too_long(), 1);
+    let raw = counter("k", "/request/any");
+    let answer = server.request("POST", &raw).body("x".repeat(11)).send();
+    assert_eq!(answer.await.status(), 413);
+    assert_eq!(too_long(), 1);
+    let long = action_body(actor_core::protocol::Encoding::Json, ("x".repeat(70_000),));
+    let target = counter("k", "/action/length");
+    server.request("POST", &target).body(long).send().await;
+    assert_eq!(too_long(), 1);
 }

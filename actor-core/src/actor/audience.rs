@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::{
     ActorType, Event as _,
-    broadcast::{address, arguments},
-    conn::{Conn, Inner, Listener, LocalQueue, as_arguments},
+    broadcast::{address, arguments, named_arguments},
+    conn::{Conn, Inner, Listener, LocalQueue},
     ctx::Ctx,
     hub::{Hub, Origin, Output},
     table::{MAX_TAGS, Table},
 };
-use crate::{connection::Outbox, error::ActorError, id::ConnId, value::Value};
+use crate::{connection::Outbox, error::ActorError, id::ConnId};
 
 /// Longest tag, in bytes.
 pub const MAX_TAG: usize = 128;
@@ -121,13 +121,6 @@ impl<A: ActorType> Audience<'_, A> {
 
     /// As [`Ctx::broadcast_named`], to these connections only.
     pub fn broadcast_named(self, name: &str, args: impl Serialize) {
-        let args = match Value::from_serialize(&args) {
-            Ok(args) => as_arguments(args),
-            Err(error) => {
-                tracing::error!(event = name, %error, "an event does not serialize");
-                return;
-            }
-        };
         let hub = &self.ctx.hub;
         let outboxes = {
             let table = hub.table();
@@ -227,7 +220,10 @@ impl<A: ActorType> Hub<A> {
         let wire = if outboxes.is_empty() {
             Vec::new()
         } else {
-            arguments(&event).map_or_else(Vec::new, |it| address(outboxes, name, &it, None))
+            let Some(args) = arguments(&event) else {
+                return self.send_unencoded(origin, event, outboxes, local);
+            };
+            address(outboxes, name, &args, None)
         };
         if wire.is_empty() && local.is_empty() {
             return;
@@ -241,20 +237,24 @@ impl<A: ActorType> Hub<A> {
         &self,
         origin: Origin,
         name: &str,
-        args: &Value,
+        args: &impl Serialize,
         outboxes: Vec<Arc<Outbox>>,
     ) {
-        if !outboxes.is_empty() {
-            let wire = address(outboxes, name, args, None);
-            self.emit(
-                origin,
-                Output::Event {
-                    wire,
-                    local: Vec::new(),
-                    event: None,
-                },
-            );
+        if outboxes.is_empty() {
+            return;
         }
+        let Some(args) = named_arguments(name, args) else {
+            return self.cut_off(origin, outboxes);
+        };
+        let wire = address(outboxes, name, &args, None);
+        self.emit(
+            origin,
+            Output::Event {
+                wire,
+                local: Vec::new(),
+                event: None,
+            },
+        );
     }
 }
 

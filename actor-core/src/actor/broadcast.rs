@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::{
     ActorType,
@@ -37,17 +38,42 @@ impl<A: ActorType> Hub<A> {
     }
 
     fn record(&self, origin: Origin, event: A::Event) {
-        if let Some(args) = arguments(&event) {
-            let event = Arc::new(event);
-            self.note_write();
-            self.emit(origin, Output::Recorded(Box::new(Recorded { event, args })));
-        }
+        let Some(args) = arguments(&event) else {
+            let (outboxes, local) = self.listeners(event.name());
+            return self.send_unencoded(origin, event, outboxes, local);
+        };
+        let event = Arc::new(event);
+        self.note_write();
+        self.emit(origin, Output::Recorded(Box::new(Recorded { event, args })));
     }
 
     /// An event by name to everyone who subscribed to it.
-    pub(crate) fn broadcast_named(&self, origin: Origin, name: &str, args: &Value) {
+    pub(crate) fn broadcast_named(&self, origin: Origin, name: &str, args: &impl Serialize) {
         let (outboxes, _) = self.listeners(name);
         self.send_named(origin, name, args, outboxes);
+    }
+
+    /// An event that does not serialize. Who hears it in this process needs no bytes; clients who would miss it
+    /// are closed, so that they come again and load what they missed.
+    pub(super) fn send_unencoded(
+        &self,
+        origin: Origin,
+        event: A::Event,
+        outboxes: Vec<Arc<Outbox>>,
+        local: Vec<Arc<LocalQueue<A>>>,
+    ) {
+        self.cut_off(origin, outboxes);
+        if !local.is_empty() {
+            let (wire, event) = (Vec::new(), Some(Arc::new(event)));
+            self.emit(origin, Output::Event { wire, local, event });
+        }
+    }
+
+    /// These clients cannot be sent what they hear.
+    pub(super) fn cut_off(&self, origin: Origin, outboxes: Vec<Arc<Outbox>>) {
+        if !outboxes.is_empty() {
+            self.emit(origin, Output::Unsendable(outboxes));
+        }
     }
 
     /// Who hears an event now.
@@ -72,6 +98,26 @@ pub(super) fn arguments(event: &impl Event) -> Option<Value> {
         tracing::error!(event = event.name(), %error, "an event does not serialize");
     })
     .ok()
+}
+
+/// The arguments of an event by name, as [`arguments`] has those of others.
+pub(super) fn named_arguments(name: &str, args: &impl Serialize) -> Option<Value> {
+    match Value::from_serialize(args) {
+        Ok(args) => Some(as_arguments(args)),
+        Err(error) => {
+            tracing::error!(event = name, %error, "an event does not serialize");
+            None
+        }
+    }
+}
+
+/// A tuple is the list of arguments; anything else is one argument.
+fn as_arguments(args: Value) -> Value {
+    match args {
+        Value::Array(_) => args,
+        Value::Undefined => Value::Array(Vec::new()),
+        one => Value::Array(vec![one]),
+    }
 }
 
 /// Encodes an event once for each encoding that someone listens in, with the `position` where it stands

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ActorType, Event,
+    broadcast::{arguments, named_arguments},
     hub::{Hub, Origin, Output},
     socket::Socket,
 };
@@ -303,12 +304,7 @@ impl<A: ActorType> Conn<A> {
     /// hears no events.
     pub fn send(&self, event: A::Event) {
         match &self.inner.listener {
-            Listener::Wire(outbox) => match event.args() {
-                Ok(args) => self.send_frame(outbox, event.name(), &args),
-                Err(error) => {
-                    tracing::error!(event = event.name(), %error, "an event does not serialize");
-                }
-            },
+            Listener::Wire(outbox) => self.send_frame(outbox, event.name(), arguments(&event)),
             Listener::Local(queue) => self.hub.emit(
                 self.origin,
                 Output::Event {
@@ -325,10 +321,7 @@ impl<A: ActorType> Conn<A> {
     /// listener. Connections from inside the process hear typed events only.
     pub fn send_named(&self, name: &str, args: impl Serialize) {
         if let Listener::Wire(outbox) = &self.inner.listener {
-            match Value::from_serialize(&args) {
-                Ok(args) => self.send_frame(outbox, name, &as_arguments(args)),
-                Err(error) => tracing::error!(event = name, %error, "an event does not serialize"),
-            }
+            self.send_frame(outbox, name, named_arguments(name, &args));
         }
     }
 
@@ -355,8 +348,11 @@ impl<A: ActorType> Conn<A> {
         }
     }
 
-    fn send_frame(&self, outbox: &Arc<Outbox>, name: &str, args: &Value) {
-        let frame = protocol::encode_event(outbox.encoding(), name, args);
+    fn send_frame(&self, outbox: &Arc<Outbox>, name: &str, args: Option<Value>) {
+        let Some(args) = args else {
+            return self.hub.cut_off(self.origin, vec![Arc::clone(outbox)]);
+        };
+        let frame = protocol::encode_event(outbox.encoding(), name, &args);
         let wire = vec![(Arc::clone(outbox), frame)];
         self.hub.emit(
             self.origin,
@@ -366,15 +362,6 @@ impl<A: ActorType> Conn<A> {
                 event: None,
             },
         );
-    }
-}
-
-/// A tuple is the list of arguments; anything else is one argument.
-pub(super) fn as_arguments(args: Value) -> Value {
-    match args {
-        Value::Array(_) => args,
-        Value::Undefined => Value::Array(Vec::new()),
-        one => Value::Array(vec![one]),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     ActorType,
-    conn::{Conn, Inner, as_arguments},
+    conn::{Conn, Inner},
     hub::{Hub, Origin, Output, Turn},
     socket::Socket,
 };
@@ -24,7 +24,6 @@ use crate::{
     key::ActorKey,
     kv::Kv,
     schedule::ScheduledRun,
-    value::Value,
 };
 
 /// The surroundings of one turn: who calls, who listens, which actor this is.
@@ -152,12 +151,7 @@ impl<A: ActorType> Ctx<A> {
     /// Sends an event by name. `args` is a tuple with one element for each argument of the clients'
     /// listeners. Connections from inside the process hear typed events only.
     pub fn broadcast_named(&self, name: &str, args: impl Serialize) {
-        match Value::from_serialize(&args) {
-            Ok(args) => self
-                .hub
-                .broadcast_named(self.origin, name, &as_arguments(args)),
-            Err(error) => tracing::error!(event = name, %error, "an event does not serialize"),
-        }
+        self.hub.broadcast_named(self.origin, name, &args);
     }
 
     /// The actor's own keys and values.

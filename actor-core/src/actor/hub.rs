@@ -156,6 +156,8 @@ pub(crate) enum Output<A: ActorType> {
     },
     /// An event that is kept for clients who are away.
     Recorded(Box<Recorded<A>>),
+    /// These clients cannot be sent an event that they hear.
+    Unsendable(Vec<Arc<Outbox>>),
     /// A message over a raw WebSocket.
     Message(Arc<Outbox>, Frame),
     Disconnect {
@@ -377,6 +379,7 @@ impl<A: ActorType> Hub<A> {
 
     /// Everything up to `version` is on disk.
     pub(crate) fn settled(&self, version: u64) {
+        self.seen_of_table().settled(version);
         let mut journal = self.journal();
         if journal.as_mut().is_some_and(|it| it.settled(version)) {
             *journal = None;

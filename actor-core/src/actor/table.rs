@@ -35,6 +35,10 @@ pub(crate) struct Table<A: ActorType> {
     /// Connections whose row on disk is out of date.
     /// Or, where it says no, which have taken messages since.
     dirty: BTreeMap<ConnId, bool>,
+    /// Connections that storage knows nothing of yet, and which version of the state will have them, if one is
+    /// under way.
+    #[expect(clippy::box_collection, reason = "as above, and most are stored as they open")]
+    unstored: Option<Box<BTreeMap<ConnId, Option<u64>>>>,
     /// Connections whose row on disk has to go.
     removed: Vec<Gone>,
     /// Connections off the list whose row is still on disk, because their hooks are not over.
@@ -68,6 +72,7 @@ impl<A: ActorType> Default for Table<A> {
             subscribers: BTreeMap::new(),
             tagged: None,
             dirty: BTreeMap::new(),
+            unstored: None,
             removed: Vec::new(),
             leaving: None,
             folded: None,
@@ -166,6 +171,9 @@ impl<A: ActorType> Table<A> {
             return false;
         };
         listed.is_open = true;
+        if listed.has_row() {
+            self.unstored.get_or_insert_default().insert(id, None);
+        }
         self.mark_dirty(id);
         true
     }
@@ -234,6 +242,7 @@ impl<A: ActorType> Table<A> {
             self.unseat_tagged(tag, seat);
         }
         self.dirty.remove(&id);
+        self.retain_unstored(|it, _| it != id);
         Some(conn)
     }
 
@@ -396,14 +405,35 @@ impl<A: ActorType> Table<A> {
     pub(crate) fn mark_all_dirty(&mut self) {
         let rows = self.listed.values().filter(|it| it.has_row());
         self.dirty = rows.map(|it| (it.conn.id, true)).collect();
+        for version in self.unstored.iter_mut().flat_map(|it| it.values_mut()) {
+            *version = None;
+        }
+    }
+
+    /// Everything up to `version` is on disk.
+    pub(crate) fn settled(&mut self, version: u64) {
+        self.retain_unstored(|_, it| it.is_none_or(|it| version < it));
+    }
+
+    /// Those whose row was never stored.
+    pub(crate) fn unstored(&self) -> Vec<ConnId> {
+        let all = self.unstored.iter().flat_map(|it| it.keys());
+        all.copied().collect()
+    }
+
+    fn retain_unstored(&mut self, mut keep: impl FnMut(ConnId, Option<u64>) -> bool) {
+        if let Some(unstored) = &mut self.unstored {
+            unstored.retain(|id, version| keep(*id, *version));
+        }
+        self.unstored.take_if(|it| it.is_empty());
     }
 
     pub(crate) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty() || !self.removed.is_empty()
     }
 
-    /// Takes what the next commit has to say.
-    pub(crate) fn take_changes(&mut self) -> Changes<A> {
+    /// Takes what the commit of `version` has to say.
+    pub(crate) fn take_changes(&mut self, version: u64) -> Changes<A> {
         let dirty = std::mem::take(&mut self.dirty);
         let (mut written, mut taken) = (Vec::new(), Vec::new());
         for (id, whole) in dirty {
@@ -413,6 +443,10 @@ impl<A: ActorType> Table<A> {
             };
             if whole {
                 written.push(row(listed));
+                let unstored = self.unstored.as_mut().and_then(|it| it.get_mut(&id));
+                if let Some(stored_by) = unstored {
+                    stored_by.get_or_insert(version);
+                }
             }
             taken.push(Arc::clone(&listed.conn));
         }

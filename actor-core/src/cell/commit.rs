@@ -230,7 +230,7 @@ impl Saving {
                 value,
             });
         }
-        let changes = hub.seen_of_table().take_changes();
+        let changes = hub.seen_of_table().take_changes(self.version);
         for (conn, hears) in changes.written {
             let value = persist::encode_conn(&conn, &hears)?;
             batch.ops.push(Op::Put {

@@ -142,7 +142,7 @@ impl<A: Actor> Cell<A> {
         match opening.done {
             OpenDone::Tell(to) => {
                 let tag = self.tag(self.options().durability);
-                self.hold(tag, Held::Done(to));
+                self.hold(tag, Held::Opened(to, inner.transport));
                 if has_left(&inner.listener) {
                     self.client_left(inner.id, None);
                 }
@@ -300,7 +300,9 @@ impl<A: Actor> Cell<A> {
             self.want_save();
         } else {
             // Nothing will ever take them.
-            drop(self.hub.seen_of_table().take_changes());
+            let mut table = self.hub.seen_of_table();
+            drop(table.take_changes(0));
+            table.settled(0);
         }
     }
 }

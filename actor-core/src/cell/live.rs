@@ -18,7 +18,7 @@ use super::{
     queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
-    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver, Spawn},
+    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver, Spawn, Transport},
     clock::Timestamp,
     config::{ActorOptions, Durability},
     connection::{CloseFrame, Frame, Outbox, Rings, Ticket},
@@ -128,13 +128,17 @@ pub(super) enum Held<A: Actor> {
         local: Vec<Arc<LocalQueue<A>>>,
         event: Option<Arc<A::Event>>,
     },
+    /// These clients cannot be sent what they hear, and so are closed.
+    Unsendable(Vec<Arc<Outbox>>),
     Message(Arc<Outbox>, Frame),
     /// An answer to what a client sent, which then is dealt with.
     Answer(A::Call, Ticket),
     /// That a message is dealt with, which nobody is answered.
     Taken(Ticket),
     Close(Listener<A>, CloseFrame),
-    /// A connection is open, or a save done: somebody waits to hear it.
+    /// A connection is open, whose row had to be stored for that if it is to hibernate.
+    Opened(oneshot::Sender<Result<(), ActorError>>, Transport),
+    /// A save is done: somebody waits to hear it.
     Done(oneshot::Sender<Result<(), ActorError>>),
     /// A message from outside is in its queue.
     Sent(oneshot::Sender<Result<u64, ActorError>>, u64),

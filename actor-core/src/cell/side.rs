@@ -218,6 +218,7 @@ impl<A: Actor> Cell<A> {
                     self.hold(tag, Held::Event { wire, local, event });
                 }
                 Output::Recorded(_) => self.hold_recorded(recorded.pop_front()),
+                Output::Unsendable(it) => self.hold(tag, Held::Unsendable(it)),
                 Output::Message(outbox, frame) => self.hold(tag, Held::Message(outbox, frame)),
                 Output::Disconnect { conn, close } => leaving.push((conn, close)),
                 // What is about to go need not be kept.
@@ -277,6 +278,11 @@ impl<A: Actor> Cell<A> {
                     }
                 }
             }
+            Held::Unsendable(outboxes) => {
+                for outbox in outboxes {
+                    outbox.close(CloseFrame::new(1011, "actor.send_failed"));
+                }
+            }
             Held::Message(outbox, frame) => outbox.push_frame(frame),
             Held::Answer(mut call, ticket) => {
                 A::reply(&mut call).release();
@@ -291,7 +297,7 @@ impl<A: Actor> Cell<A> {
                 // The sender may have gone.
                 let _ = to.send(Ok(id));
             }
-            Held::Done(to) => {
+            Held::Opened(to, _) | Held::Done(to) => {
                 // Who asked may have gone.
                 let _ = to.send(Ok(()));
             }

@@ -70,7 +70,7 @@ impl<A: Actor> Cell<A> {
         }
         match why {
             Stop::Sleep | Stop::Shutdown => {
-                self.last_save(state).await;
+                self.last_save(state, why).await;
                 self.close_sql().await;
             }
             Stop::Destroy => {
@@ -101,7 +101,7 @@ impl<A: Actor> Cell<A> {
         self.hub.sql.close().await;
     }
 
-    async fn last_save(&mut self, state: &A) {
+    async fn last_save(&mut self, state: &A, why: Stop) {
         if self.slot.news.is_there() {
             self.drain_outputs(true, self.options().durability);
         }
@@ -115,12 +115,27 @@ impl<A: Actor> Cell<A> {
         if self.stores() && !self.tainted && self.broken.is_none() && !self.saving.is_dirty() {
             self.fold_connections();
         }
+        if why == Stop::Sleep && self.stores() {
+            self.close_unstored();
+        }
         // What was stored before stays; what was not is owned up to (G4).
         let error = self
             .broken
             .take()
             .map_or_else(slot::stopping, |it| it.error);
         self.fail_held(&error);
+    }
+
+    /// Closes the connections whose row could not be stored, however often that was tried: there would be
+    /// nothing to wake them with.
+    fn close_unstored(&self) {
+        let unstored = self.hub.seen_of_table().unstored();
+        for id in unstored {
+            let listener = self.slot.sockets().remove(&id);
+            if let Some(listener) = listener {
+                listener.close(CloseFrame::new(1011, NOT_PERSISTED.join(".")));
+            }
+        }
     }
 
     /// Waits for the commits under way.
@@ -361,8 +376,14 @@ impl<A: Actor> Cell<A> {
                     self.rewinds = true;
                 }
                 Held::Taken(_) => self.rewinds = true,
-                Held::Done(to) => {
+                Held::Opened(to, transport) => {
+                    let unstored = transport.is_hibernatable() && error.is("actor", "storage_failed");
+                    let error = if unstored { not_persisted() } else { error.clone() };
                     // The client may have gone.
+                    let _ = to.send(Err(error));
+                }
+                Held::Done(to) => {
+                    // Who asked may have gone.
                     let _ = to.send(Err(error.clone()));
                 }
                 Held::Sent(to, _) => {
@@ -376,6 +397,7 @@ impl<A: Actor> Cell<A> {
                 // What was to be told rests on what was not saved.
                 Held::Completed(..)
                 | Held::Event { .. }
+                | Held::Unsendable(_)
                 | Held::Message(..)
                 | Held::Run(_)
                 | Held::Tell(_) => {}
@@ -394,15 +416,27 @@ impl<A: Actor> Cell<A> {
                 }
                 Held::Taken(ticket) => ticket.settle(),
                 Held::Close(listener, frame) => listener.close(frame),
-                Held::Done(to) => {
+                Held::Opened(to, _) | Held::Done(to) => {
                     let _ = to.send(Ok(()));
                 }
                 Held::Sent(to, id) => {
                     let _ = to.send(Ok(id));
                 }
                 Held::Completed(id, response) => self.slot.completions.complete(id, response),
-                Held::Event { .. } | Held::Message(..) | Held::Run(_) | Held::Tell(_) => {}
+                Held::Event { .. }
+                | Held::Unsendable(_)
+                | Held::Message(..)
+                | Held::Run(_)
+                | Held::Tell(_) => {}
             }
         }
     }
 }
+
+/// A connection that is to outlive sleeps could not be stored.
+fn not_persisted() -> ActorError {
+    let [group, code] = NOT_PERSISTED;
+    ActorError::new(group, code, "the connection could not be stored")
+}
+
+const NOT_PERSISTED: [&str; 2] = ["actor", "hibernation_persist_failed"];
