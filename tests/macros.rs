@@ -136,7 +136,7 @@ async fn answer(registry: &Registry, action: &str, args: &str) -> String {
         params: Value::Undefined,
         request: None,
     };
-    let answer = gateway.action(&actor, request).await;
+    let answer = gateway.action(&mut actor.clone(), request).await;
     let body = String::from_utf8(answer.body.to_vec()).unwrap();
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     match json.get("output") {

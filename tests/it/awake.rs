@@ -316,7 +316,7 @@ async fn b1_calls_requests_and_connections_are_seen() {
         params: Value::Undefined,
         request: None,
     };
-    let seen = during(&actor, gateway.action(&actor, request)).await;
+    let seen = during(&actor, gateway.action(&mut actor.clone(), request)).await;
     assert_eq!(seen[0], "handler `fly` for 2.0s");
     assert!(seen[1].starts_with("http_call for"), "{seen:?}");
     let request = Request::get("/x").body(Body::empty()).unwrap();

@@ -324,3 +324,18 @@ async fn what_a_broken_life_left_outlasts_a_start_that_fails() {
     let heard = String::from_utf8(heard.bytes.to_vec()).unwrap();
     assert!(heard.contains("rose"), "{heard}");
 }
+
+/// Who waits has no part in the fault, and nothing of what was asked for has begun.
+#[tokio::test(start_paused = true)]
+async fn r2_who_waits_for_an_actor_that_breaks_hears_that_it_stopped() {
+    let registry = registry().await;
+    let riser = registry.get_or_create::<Riser>("it");
+    riser.panic().await.unwrap_err();
+    let (panicked, waited) = tokio::join!(riser.panic(), riser.log());
+    assert!(panicked.unwrap_err().to_string().contains("panicked"));
+    let error = waited.unwrap_err().to_string();
+    assert!(
+        error.starts_with("guard.actor_stopped_while_waiting"),
+        "{error}"
+    );
+}

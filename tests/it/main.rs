@@ -9,6 +9,7 @@
 
 mod actions;
 mod atomic;
+mod attempts;
 mod awake;
 mod background;
 mod beside;

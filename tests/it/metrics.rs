@@ -323,7 +323,7 @@ async fn p6_what_limits_turn_away_is_counted() {
     assert_ne!(refused, 0);
     let id = one.resolve().await.unwrap().to_string();
     let gateway = watched.registry.gateway();
-    let one = gateway.find_by_id(&id).await.unwrap().unwrap();
+    let mut one = gateway.find_by_id(&id).await.unwrap().unwrap();
     let ask = |body: String| ActionRequest {
         name: "text".into(),
         encoding: Encoding::Json,
@@ -331,9 +331,11 @@ async fn p6_what_limits_turn_away_is_counted() {
         params: Value::Undefined,
         request: None,
     };
-    let answer = gateway.action(&one, ask("{\"args\":[200]}".into())).await;
+    let answer = gateway
+        .action(&mut one, ask("{\"args\":[200]}".into()))
+        .await;
     assert_eq!(answer.status, 400);
-    let answer = gateway.action(&one, ask(" ".repeat(101))).await;
+    let answer = gateway.action(&mut one, ask(" ".repeat(101))).await;
     assert_eq!(answer.status, 400);
     let connect = ConnectRequest {
         encoding: Encoding::Json,

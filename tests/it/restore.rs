@@ -11,7 +11,10 @@ use actor_core::{
     },
 };
 use serde::{Deserialize, Serialize};
-use tokio::{task::yield_now, time::sleep};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout},
+};
 
 use crate::{memory, registry_over};
 
@@ -267,7 +270,7 @@ async fn p4_a_socket_that_was_never_stored_does_not_hibernate() {
     let mut late = lounge.open_websocket("", "late".into()).await.unwrap();
     let actor = lounge.actor().await.unwrap();
     actor.sleep();
-    assert_eq!(late.next().await, None);
+    assert_eq!(timeout(LONG, late.next()).await, Ok(None));
     let expected = CloseFrame::new(1011, "actor.hibernation_persist_failed");
     assert_eq!(late.close_frame(), Some(&expected));
     sleep(LONG).await;

@@ -234,7 +234,7 @@ macro_rules! stuck {
                             request: None,
                         };
                         let reached = actor.actor().await.unwrap();
-                        let answer = registry.gateway().queue_send(&reached, request).await;
+                        let answer = registry.gateway().queue_send(&mut reached.clone(), request).await;
                         assert_eq!(answer.status, 500);
                         None
                     }

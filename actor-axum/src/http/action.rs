@@ -9,7 +9,7 @@ use super::{answer, encoding, posted};
 /// Calls the action whose name, as it was sent, is `name`.
 pub(super) async fn call(
     gateway: &Gateway,
-    actor: &ActorRef,
+    actor: &mut ActorRef,
     name: &str,
     parts: Parts,
     body: Body,

@@ -223,7 +223,7 @@ async fn action(
         params: Value::Undefined,
         request: Some(parts),
     };
-    let response = gateway.action(actor, request).await;
+    let response = gateway.action(&mut actor.clone(), request).await;
     Ok(answer::encoded(Encoding::Json, response))
 }
 

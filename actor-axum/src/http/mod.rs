@@ -33,15 +33,15 @@ pub(crate) async fn call(
     entering: Result<Entering, ActorError>,
     ray: Ray,
 ) -> Response {
-    let (route, actor, admitted) = match find(&door.gateway, entering).await {
+    let (route, mut actor, admitted) = match find(&door.gateway, entering).await {
         Ok(found) => found,
         Err(error) => return answer::with_ray(answer::gateway_error(&error), ray),
     };
     parts.uri = route.url(&parts);
     let response = if route.raw_path().is_some() {
-        raw::fetch(door, &actor, parts, body).await
+        raw::fetch(door, &mut actor, parts, body).await
     } else {
-        endpoint(&door.gateway, &actor, &route.path, parts, body).await
+        endpoint(&door.gateway, &mut actor, &route.path, parts, body).await
     };
     let response = answer::counted(response, admitted);
     answer::with_ray(answer::with_actor(response, &actor), ray)
@@ -70,7 +70,7 @@ pub(crate) async fn find(
 
 async fn endpoint(
     gateway: &Gateway,
-    actor: &ActorRef,
+    actor: &mut ActorRef,
     path: &str,
     parts: Parts,
     body: Body,

@@ -9,7 +9,7 @@ use super::{answer, encoding, posted};
 /// Sends to the queue whose name, as it was sent, is `name`.
 pub(super) async fn send(
     gateway: &Gateway,
-    actor: &ActorRef,
+    actor: &mut ActorRef,
     name: &str,
     parts: Parts,
     body: Body,

@@ -17,7 +17,7 @@ use super::{answer, body};
 use crate::router::Door;
 
 /// Hands the request over, and streams the response back.
-pub(super) async fn fetch(door: &Door, actor: &ActorRef, parts: Parts, body: Body) -> Response {
+pub(super) async fn fetch(door: &Door, actor: &mut ActorRef, parts: Parts, body: Body) -> Response {
     match try_fetch(door, actor, parts, body).await {
         Ok(response) => response,
         // As clients know it: nothing says that an actor was asked.
@@ -33,7 +33,7 @@ pub(super) async fn fetch(door: &Door, actor: &ActorRef, parts: Parts, body: Bod
 
 async fn try_fetch(
     door: &Door,
-    actor: &ActorRef,
+    actor: &mut ActorRef,
     parts: Parts,
     body: Body,
 ) -> Result<Response, ActorError> {

@@ -278,7 +278,7 @@ impl<'a> Session<'a> {
             params: Value::Undefined,
             request: None,
         };
-        let response = self.gateway.action(&self.actor, request).await;
+        let response = self.gateway.action(&mut self.actor.clone(), request).await;
         let answer = Encoding::Cbor.decode_value(&response.body)?;
         let text = |name| answer.member(name).and_then(Value::as_str).unwrap_or("");
         if response.status == 200 {

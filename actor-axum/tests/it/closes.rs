@@ -15,6 +15,7 @@ use actor_core::{
 use axum::Router;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{
     Message as Wire,
     protocol::frame::{
@@ -449,8 +450,12 @@ async fn each_end_of_a_socket_has_its_code_and_reason() {
             liveness = Liveness::new(short, short);
         }
         let row = Row::new(liveness).await;
-        let mut client = ending(&row).await;
-        let end = end_of(&mut client).await;
+        // Shorter than other waits, so that each row says how it fared.
+        let ended = timeout(Duration::from_secs(10), async {
+            let mut client = ending(&row).await;
+            end_of(&mut client).await
+        });
+        let end = ended.await.unwrap_or_else(|_| "no end".to_owned());
         if end != *expected {
             ends.push(format!("row {at}: {end} instead of {expected}"));
         }

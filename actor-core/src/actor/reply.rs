@@ -74,7 +74,7 @@ impl<T, E> Reply<T, E> {
         E: IntoActorError,
     {
         match &mut self.to {
-            To::Wire(wire) => wire.fill(match answer {
+            To::Wire(wire) => wire.answer(match answer {
                 Ok(value) => Value::from_serialize(&value).map_err(|e| {
                     ActorError::internal(format!("the reply does not serialize: {e}"))
                 }),
@@ -268,6 +268,14 @@ impl WireReply {
     /// Whether an answer is to come.
     fn is_open(&self) -> bool {
         self.answer.is_none() && self.to.is_some()
+    }
+
+    /// Answers what the handler says. Whatever that is, the handler has run, and so is not to be asked again.
+    fn answer(&mut self, answer: Result<Value, ActorError>) {
+        self.fill(answer);
+        if let Some(answer) = &mut self.answer {
+            answer.unavailable = None;
+        }
     }
 
     fn fill(&mut self, answer: Result<Value, ActorError>) {

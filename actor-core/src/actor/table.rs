@@ -37,7 +37,10 @@ pub(crate) struct Table<A: ActorType> {
     dirty: BTreeMap<ConnId, bool>,
     /// Connections that storage knows nothing of yet, and which version of the state will have them, if one is
     /// under way.
-    #[expect(clippy::box_collection, reason = "as above, and most are stored as they open")]
+    #[expect(
+        clippy::box_collection,
+        reason = "as above, and most are stored as they open"
+    )]
     unstored: Option<Box<BTreeMap<ConnId, Option<u64>>>>,
     /// Connections whose row on disk has to go.
     removed: Vec<Gone>,

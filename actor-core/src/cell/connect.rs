@@ -23,6 +23,10 @@ use crate::{
 impl<A: Actor> Cell<A> {
     /// Begins to open a connection: `on_before_connect`, if there is one.
     pub(super) fn open(&mut self, opening: Box<Opening<A>>) {
+        if !opening.claim.take() {
+            // Nobody waits for this one any more.
+            return;
+        }
         self.machine.work.begin(WorkKind::Connecting);
         if self.is_crowded() {
             self.refuse_for_crowd(*opening);

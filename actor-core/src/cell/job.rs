@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::frame::Waits;
+use super::{claim::Claim, frame::Waits};
 use crate::{
     actor::Inner,
     actor::{
@@ -196,6 +196,7 @@ pub(crate) struct Opening<A: Actor> {
     pub(crate) listener: Listener<A>,
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(crate) done: OpenDone<A>,
+    pub(crate) claim: Claim,
 }
 
 /// What follows once the connection is open.

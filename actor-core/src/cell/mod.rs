@@ -15,6 +15,7 @@
 //! - [`fence`]: a life that is over writes no more.
 //! - [`frame`]: who waits for whom, when actors call each other.
 //! - [`guard`]: the only place where user code may panic or time out.
+//! - [`claim`]: who has a request, its actor or who sent it.
 //! - [`send`]: messages of others on their way into the actor's queues.
 //! - [`gate`]: outputs wait here until what they saw is durable. [`commit`] makes it durable.
 //! - [`mod@schedule`] runs what is due. [`alarms`] tells the registry when a sleeping actor is.
@@ -27,6 +28,7 @@ mod access;
 mod alarms;
 mod atomic;
 mod background;
+mod claim;
 mod commit;
 mod connect;
 mod crash;
@@ -63,12 +65,13 @@ mod wire;
 pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
     alarms::Alarms,
+    claim::Claim,
     frame::{PeerCall, current, is_inside},
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     mailbox::{Msg, Refused},
     request::Asked,
-    slot::{Slot, destroyed_meanwhile, gone, stopping},
+    slot::{Slot, destroyed_meanwhile, gone, is_gone, stopped_while_waiting, stopping},
     visit::{Stay, Visit, brought},
     wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall, WireSend},
 };

@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 
 use super::{
+    claim::Claim,
     guard::guard_now,
     job::{HttpCall, OpenDone, Opening},
     mailbox::Msg,
@@ -50,6 +51,7 @@ impl<A: Actor> Asked<A> {
         id: ConnId,
         params: A::Params,
         mut request: Request,
+        claim: Claim,
     ) -> Result<Self, ActorError> {
         let exchange = Arc::new(Exchange::new());
         request.extensions_mut().insert(exchange.hangup());
@@ -69,6 +71,7 @@ impl<A: Actor> Asked<A> {
             listener: Listener::Request(Arc::clone(&exchange)),
             request: Some(seen),
             done: OpenDone::Request(call),
+            claim,
         };
         let underway = Underway {
             id,

@@ -161,7 +161,7 @@ impl<A: Actor> Slot<A> {
         mailbox.shrink();
         drop(mailbox);
         drop(turns);
-        let error = ActorError::new("actor", "panicked", "the actor's task panicked");
+        let error = stopped_while_waiting();
         for msg in waiting {
             startup::refuse(msg, &error);
         }
@@ -332,6 +332,12 @@ pub(super) fn woken_in_vain() -> ActorError {
     ActorError::new("guard", "actor_wake_retries_exceeded", text)
 }
 
+/// A life ended by a fault before it took something (R2).
+pub(crate) fn stopped_while_waiting() -> ActorError {
+    let text = "the actor stopped before it took this";
+    ActorError::new("guard", "actor_stopped_while_waiting", text)
+}
+
 /// The actor was destroyed while something waited for it, which it never took. Another than
 /// [`gone`], because whoever looks by key finds a new one (R4).
 pub(crate) fn destroyed_meanwhile() -> ActorError {
@@ -340,7 +346,7 @@ pub(crate) fn destroyed_meanwhile() -> ActorError {
 }
 
 /// Whether somebody was refused because the actor is gone.
-pub(super) fn is_gone(error: &ActorError) -> bool {
+pub(crate) fn is_gone(error: &ActorError) -> bool {
     [gone(), destroyed_meanwhile()]
         .iter()
         .any(|it| error.is(it.group(), it.code()))

@@ -342,9 +342,13 @@ impl<A: Actor> Cell<A> {
         if let Some(at) = self.hub.alarm() {
             self.slot.host.alarms.asleep(at);
         }
-        let stopping = slot::stopping();
-        let error = if shutdown { &stopping } else { &broken.error };
-        self.slot.told(refused, error);
+        let error = match broken.cause {
+            _ if shutdown => slot::stopping(),
+            Cause::Storage => broken.error,
+            // They have no part in the fault.
+            Cause::Handler => slot::stopped_while_waiting(),
+        };
+        self.slot.told(refused, &error);
         Some(next.into())
     }
 
@@ -377,8 +381,13 @@ impl<A: Actor> Cell<A> {
                 }
                 Held::Taken(_) => self.rewinds = true,
                 Held::Opened(to, transport) => {
-                    let unstored = transport.is_hibernatable() && error.is("actor", "storage_failed");
-                    let error = if unstored { not_persisted() } else { error.clone() };
+                    let unstored =
+                        transport.is_hibernatable() && error.is("actor", "storage_failed");
+                    let error = if unstored {
+                        not_persisted()
+                    } else {
+                        error.clone()
+                    };
                     // The client may have gone.
                     let _ = to.send(Err(error));
                 }

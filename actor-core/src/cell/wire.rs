@@ -6,6 +6,7 @@ use std::{any::Any, sync::Arc};
 use tokio::sync::{futures::Notified, oneshot};
 
 use super::{
+    claim::Claim,
     job::{HttpCall, OpenDone, Opening},
     mailbox::{Incoming, Msg, Phase, Refused, SocketCall},
     raw,
@@ -34,12 +35,20 @@ pub(crate) trait AnySlot: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 
     /// Calls an action by a single HTTP request.
-    fn http(self: Arc<Self>, call: WireCall) -> Result<oneshot::Receiver<HttpAnswer>, ActorError>;
+    fn http(
+        self: Arc<Self>,
+        call: WireCall<'_>,
+    ) -> Result<oneshot::Receiver<HttpAnswer>, ActorError>;
 
     /// Hands over a raw HTTP request.
-    fn request(self: Arc<Self>, params: Value, request: Request) -> Result<Underway, ActorError>;
+    fn request(
+        self: Arc<Self>,
+        params: Value,
+        request: Request,
+        claim: Claim,
+    ) -> Result<Underway, ActorError>;
     /// Sends a message to a queue by a single HTTP request. `None` when there is no such queue.
-    fn send_message(self: Arc<Self>, send: WireSend) -> Result<Option<Sent>, ActorError>;
+    fn send_message(self: Arc<Self>, send: WireSend<'_>) -> Result<Option<Sent>, ActorError>;
 
     /// Opens a connection for a socket.
     fn open(
@@ -101,22 +110,24 @@ pub(crate) trait AnySlot: Send + Sync {
 
 /// An action called by a client's HTTP request.
 #[derive(Debug)]
-pub(crate) struct WireCall {
-    pub(crate) action: String,
+pub(crate) struct WireCall<'a> {
+    pub(crate) action: &'a str,
     pub(crate) args: Result<Args, ActorError>,
     pub(crate) encoding: Encoding,
     pub(crate) params: Value,
     pub(crate) request: Option<Arc<http::request::Parts>>,
+    pub(crate) claim: Claim,
 }
 
 /// A message sent to a queue by a client's HTTP request.
 #[derive(Debug)]
-pub(crate) struct WireSend {
-    pub(crate) queue: String,
+pub(crate) struct WireSend<'a> {
+    pub(crate) queue: &'a str,
     pub(crate) body: Value,
     pub(crate) waits: bool,
     pub(crate) params: Value,
     pub(crate) request: Option<Arc<http::request::Parts>>,
+    pub(crate) claim: Claim,
 }
 
 /// A socket that wants to be a connection.
@@ -127,6 +138,7 @@ pub(crate) struct OpenSocket {
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) kind: SocketKind,
+    pub(crate) claim: Claim,
 }
 
 /// What a socket's frames are.
@@ -160,8 +172,11 @@ impl<A: Actor> AnySlot for Slot<A> {
         self
     }
 
-    fn http(self: Arc<Self>, call: WireCall) -> Result<oneshot::Receiver<HttpAnswer>, ActorError> {
-        let action = Self::find_action(&call.action).ok_or_else(|| unknown_action(&call.action))?;
+    fn http(
+        self: Arc<Self>,
+        call: WireCall<'_>,
+    ) -> Result<oneshot::Receiver<HttpAnswer>, ActorError> {
+        let action = Self::find_action(call.action).ok_or_else(|| unknown_action(call.action))?;
         let params = decode_params::<A>(call.params)?;
         let (to, answer) = oneshot::channel();
         let mut reply = Some(self.wire_reply(call.encoding, WireTo::Http(to), action));
@@ -180,21 +195,27 @@ impl<A: Actor> AnySlot for Slot<A> {
             listener: Listener::Nobody,
             request: call.request,
             done: OpenDone::Call(call_or_error),
+            claim: call.claim,
         };
         self.send(Msg::Http(Box::new(HttpCall { opening })))
             .map_err(|it| self.refusal(&it))?;
         Ok(answer)
     }
 
-    fn request(self: Arc<Self>, params: Value, request: Request) -> Result<Underway, ActorError> {
+    fn request(
+        self: Arc<Self>,
+        params: Value,
+        request: Request,
+        claim: Claim,
+    ) -> Result<Underway, ActorError> {
         let id = ConnId::new(&*self.host.entropy);
-        let asked = Asked::<A>::new(id, decode_params::<A>(params)?, request)?;
+        let asked = Asked::<A>::new(id, decode_params::<A>(params)?, request, claim)?;
         self.send(asked.msg).map_err(|it| self.refusal(&it))?;
         Ok(asked.underway)
     }
 
-    fn send_message(self: Arc<Self>, send: WireSend) -> Result<Option<Sent>, ActorError> {
-        let Ok(queue) = queue::find(A::Queue::QUEUES, &send.queue) else {
+    fn send_message(self: Arc<Self>, send: WireSend<'_>) -> Result<Option<Sent>, ActorError> {
+        let Ok(queue) = queue::find(A::Queue::QUEUES, send.queue) else {
             return Ok(None);
         };
         let params = decode_params::<A>(send.params)?;
@@ -207,6 +228,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             listener: Listener::Nobody,
             request: send.request,
             done: OpenDone::Send(sending),
+            claim: send.claim,
         };
         self.send(Msg::Http(Box::new(HttpCall { opening })))
             .map_err(|it| self.refusal(&it))?;
@@ -237,6 +259,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             listener,
             request: socket.request,
             done: OpenDone::Tell(to),
+            claim: socket.claim,
         };
         self.send(Msg::Open(Box::new(opening)))
             .map_err(|it| self.refusal(&it))?;

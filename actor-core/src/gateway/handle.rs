@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{ActorRef, local::Connection};
 use crate::{
     actor::{Actor, Receiver, Reply, aborted},
-    cell::{Asked, Msg, PeerCall, Refused, Slot, current, is_inside, stopping},
+    cell::{Asked, Claim, Msg, PeerCall, Refused, Slot, current, is_inside, stopping},
     error::{ActorError, CallError},
     id::{ActorId, ConnId},
     key::ActorKey,
@@ -319,7 +319,7 @@ impl<A: Actor> ActorHandle<A> {
         let mut slot = self.slot().await?;
         self.check_cycle(&slot).await?;
         let id = ConnId::new(&*slot.host.entropy);
-        let asked = Asked::new(id, params, request)?;
+        let asked = Asked::new(id, params, request, Claim::default())?;
         if let Err(refused) = slot.send(asked.msg) {
             slot = self.send_again(refused).await?;
         }

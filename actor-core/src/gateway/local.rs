@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::{ActorHandle, Handled};
 use crate::{
     actor::{Listener, LocalQueue, Transport, aborted},
-    cell::{AnySlot as _, Msg, OpenDone, Opening, Slot},
+    cell::{AnySlot as _, Claim, Msg, OpenDone, Opening, Slot},
     error::ActorError,
     id::ConnId,
 };
@@ -77,6 +77,7 @@ impl<A: Handled> Connection<A> {
             listener: Listener::Local(Arc::new(LocalQueue::new(sender))),
             request: None,
             done: OpenDone::Tell(to),
+            claim: Claim::default(),
         };
         slot.send(Msg::Open(Box::new(opening)))
             .map_err(|it| slot.refusal(&it))?;

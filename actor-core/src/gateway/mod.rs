@@ -3,12 +3,15 @@
 
 mod actors;
 mod handle;
+mod lent;
 mod limits;
 mod liveness;
 mod local;
 mod pace;
 mod peers;
 mod queue;
+mod reach;
+mod retry;
 mod socket;
 mod websocket;
 
@@ -28,8 +31,13 @@ pub use self::{
     socket::{ConnectRequest, Socket, WebSocketRequest, close_with, refusal},
     websocket::WebSocket,
 };
+use self::{
+    lent::Lent,
+    reach::{Tried, Way},
+};
 use crate::{
-    cell::{self, AnySlot, Visit, WireCall, brought},
+    actor::HttpAnswer,
+    cell::{self, AnySlot, Claim, Visit, WireCall, brought},
     config::ActorOptions,
     error::{self, ActorError, Unavailable},
     id::ActorId,
@@ -40,7 +48,7 @@ use crate::{
         self, ActorSpecifier, Encoding,
         target::{ActorQuery, Method, Target},
     },
-    registry::{Lookup, Registry},
+    registry::Registry,
     request::{Request, Response},
     value::Value,
 };
@@ -67,25 +75,12 @@ impl Registry {
 #[derive(Clone)]
 pub struct ActorRef {
     slot: Arc<dyn AnySlot>,
-    /// Whether who looked for it wanted it made, so that it cannot be missing.
-    creates: bool,
+    way: Way,
 }
 
 impl ActorRef {
     fn new(slot: Arc<dyn AnySlot>) -> Self {
-        Self {
-            slot,
-            creates: false,
-        }
-    }
-
-    /// Why the actor took nothing. One that was destroyed between being found and being reached is not missing
-    /// to who would have had it made: there will be another (R4).
-    fn refusal(&self, error: ActorError) -> ActorError {
-        if self.creates && error.is("actor", "not_found") {
-            return cell::destroyed_meanwhile();
-        }
-        error
+        Self { slot, way: Way::Id }
     }
 
     /// The actor's id.
@@ -278,10 +273,7 @@ impl Gateway {
     pub async fn resolve(&self, target: &Target) -> Result<ActorRef, ActorError> {
         Ok(match target {
             Target::Direct { actor_id, .. } => ActorRef::new(self.by_id(actor_id).await?),
-            Target::Query(query) => ActorRef {
-                slot: self.by_query(query).await?,
-                creates: query.method == Method::GetOrCreate,
-            },
+            Target::Query(query) => self.by_query(query).await?,
         })
     }
 
@@ -290,15 +282,14 @@ impl Gateway {
         self.registry.by_id(id).await
     }
 
-    async fn by_query(&self, query: &ActorQuery) -> Result<Arc<dyn AnySlot>, ActorError> {
+    async fn by_query(&self, query: &ActorQuery) -> Result<ActorRef, ActorError> {
         let address = self.address(&query.namespace, &query.name, query.key.clone())?;
-        let lookup = match query.method {
-            Method::Get => Lookup::Get,
-            Method::GetOrCreate => Lookup::GetOrCreate {
-                input: input(query.input.as_ref())?,
-            },
+        let way = match query.method {
+            Method::Get => Way::Get,
+            Method::GetOrCreate => Way::GetOrCreate(input(query.input.as_ref())?.map(Box::new)),
         };
-        Ok(self.registry.resolve(&address, lookup).await?.slot)
+        let slot = self.look_up(&address, &way).await?;
+        Ok(ActorRef { slot, way })
     }
 
     fn address(&self, namespace: &str, name: &str, key: ActorKey) -> Result<Address, ActorError> {
@@ -317,42 +308,55 @@ impl Gateway {
     /// Calls an action as a connection of its own that lives as long as the call (C4). Errors are
     /// answers too, encoded as the client asked.
     ///
+    /// A call that no handler has begun with is tried again, as [`guide::requests`](crate::guide::requests) says,
+    /// and may so come to another actor of the same key: afterwards `actor` is the one that answered.
+    ///
     /// # Cancel safety
     ///
     /// If dropped before it completes, the action may run or not; nobody hears its answer.
-    pub async fn action(&self, actor: &ActorRef, request: ActionRequest) -> ActionResponse {
+    pub async fn action(&self, actor: &mut ActorRef, request: ActionRequest) -> ActionResponse {
         let encoding = request.encoding;
-        match Self::call(actor, request).await {
+        match self.call(actor, request).await {
             Ok(response) => response,
             Err(error) => error_response(encoding, &error, Some(&actor.specifier())),
         }
     }
 
-    async fn call(actor: &ActorRef, request: ActionRequest) -> Result<ActionResponse, ActorError> {
+    async fn call(
+        &self,
+        actor: &mut ActorRef,
+        request: ActionRequest,
+    ) -> Result<ActionResponse, ActorError> {
         let limit = actor.options().max_incoming;
         if limit < request.body.len() {
             return Err(incoming_too_long(request.body.len(), limit));
         }
-        let args = protocol::http::decode_action(request.encoding, &request.body);
-        let call = WireCall {
-            action: request.name,
-            args: args.map_err(ActorError::from),
-            encoding: request.encoding,
-            params: request.params,
-            request: request.request.map(Arc::new),
+        let ActionRequest {
+            name,
+            encoding,
+            body,
+            params,
+            request,
+        } = request;
+        let head = request.map(Arc::new);
+        let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
+            let args = protocol::http::decode_action(encoding, &body);
+            let sent = slot.http(WireCall {
+                action: &name,
+                args: args.map_err(ActorError::from),
+                encoding,
+                params: params.clone(),
+                request: head.clone(),
+                claim: claim.clone(),
+            });
+            answered(sent, claim)
         };
-        let answer = Arc::clone(&actor.slot).http(call);
-        let answer = answer.map_err(|it| actor.refusal(it))?;
-        let answer = answer.await.map_err(|_| crate::actor::aborted())?;
-        Ok(ActionResponse {
-            status: answer.status,
-            body: answer.body,
-            unavailable: answer.unavailable.map(Unavailable::code),
-        })
+        self.reach(Tried::Request, actor, attempt).await
     }
 
     /// Hands a raw HTTP request to the actor's `on_request`, as a connection of its own that lives until
-    /// the response has been sent or dropped (C4). The request is what the actor sees.
+    /// the response has been sent or dropped (C4). The request is what the actor sees. One that no handler
+    /// has begun with is tried again as [`action`](Self::action) is; its body is kept nowhere for that.
     ///
     /// # Errors
     ///
@@ -364,19 +368,40 @@ impl Gateway {
     /// If dropped before it completes, the handler may run or not; its connection ends.
     pub async fn fetch(
         &self,
-        actor: &ActorRef,
+        actor: &mut ActorRef,
         params: Value,
         request: Request,
     ) -> Result<Response, ActorError> {
-        let underway = Arc::clone(&actor.slot).request(params, request);
-        let underway = underway.map_err(|it| actor.refusal(it))?;
-        let response = underway.response(Arc::clone(&actor.slot)).await;
+        let (head, body) = request.into_parts();
+        let body = Lent::new(body);
+        let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
+            let request = Request::from_parts(head.clone(), body.lend());
+            let underway = Arc::clone(&slot).request(params.clone(), request, claim);
+            async { underway?.response(slot).await }
+        };
+        let response = self.reach(Tried::Request, actor, attempt).await;
         response.inspect_err(|error| {
             if !error.is_public() {
                 let (actor, id) = (actor.address(), actor.id());
                 tracing::error!(%actor, %id, %error, "a raw request failed");
             }
         })
+    }
+}
+
+/// Waits for the answer to an action.
+async fn answered(
+    sent: Result<oneshot::Receiver<HttpAnswer>, ActorError>,
+    claim: Claim,
+) -> Result<ActionResponse, ActorError> {
+    let answer = sent?.await.map_err(|_| crate::actor::aborted())?;
+    match answer.unavailable {
+        Some(why) if claim.take_back() => Err(why.error()),
+        unavailable => Ok(ActionResponse {
+            status: answer.status,
+            body: answer.body,
+            unavailable: unavailable.map(Unavailable::code),
+        }),
     }
 }
 

@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{
-    ActionResponse, ActorRef, Gateway, error_response, handle::ActorHandle, incoming_too_long,
+    ActionResponse, ActorRef, Gateway, Tried, error_response, handle::ActorHandle,
+    incoming_too_long,
 };
 use crate::{
     actor::{Actor, aborted},
-    cell::{Msg, WireSend},
+    cell::{AnySlot, Claim, Msg, WireSend},
     error::{ActorError, IntoActorError as _},
     protocol::{
         Encoding,
@@ -40,14 +41,15 @@ impl Gateway {
     /// Sends a message to a queue, as a connection of its own that lives until the message is there
     /// (C4). The answer says that it is durable (Q6), or completed if the client waits for that. As
     /// RivetKit does, a message to a queue that the actor does not have is dropped, and answered like
-    /// one that is completed. Errors are answers too, encoded as the client asked.
+    /// one that is completed. Errors are answers too, encoded as the client asked. It is tried again as
+    /// [`action`](Self::action) is.
     ///
     /// # Cancel safety
     ///
     /// If dropped before it completes, the message may have been sent.
-    pub async fn queue_send(&self, actor: &ActorRef, request: QueueRequest) -> ActionResponse {
+    pub async fn queue_send(&self, actor: &mut ActorRef, request: QueueRequest) -> ActionResponse {
         let encoding = request.encoding;
-        match Self::send_message(actor, request).await {
+        match self.send_message(actor, request).await {
             Ok((status, response)) => ActionResponse {
                 status: 200,
                 body: encode_queue_result(encoding, status, response.as_ref()),
@@ -58,7 +60,8 @@ impl Gateway {
     }
 
     async fn send_message(
-        actor: &ActorRef,
+        &self,
+        actor: &mut ActorRef,
         request: QueueRequest,
     ) -> Result<(QueueStatus, Option<Value>), ActorError> {
         let limit = actor.options().max_incoming;
@@ -66,31 +69,33 @@ impl Gateway {
             return Err(incoming_too_long(request.body.len(), limit));
         }
         let send = decode_queue_send(request.encoding, &request.body)?;
-        let name = request.name;
-        let sent = Arc::clone(&actor.slot).send_message(WireSend {
-            queue: name.clone(),
-            body: send.body,
-            waits: send.wait,
-            params: request.params,
-            request: request.request.map(Arc::new),
-        });
-        let sent = sent.map_err(|it| actor.refusal(it))?;
-        let Some(sent) = sent else {
-            tracing::warn!(actor = %actor.address(), queue = name, "a message to no queue is dropped");
-            return Ok((QueueStatus::Completed, None));
-        };
-        if !send.wait {
-            stored(sent).await?;
-            return Ok((QueueStatus::Completed, None));
-        }
         let most = actor.options().action_timeout;
         let patience = send.timeout.map(Duration::from_millis);
         let patience = patience.map_or(most, |it| it.min(most));
-        Ok(match completed(sent, patience).await? {
-            Some(Value::Undefined) => (QueueStatus::Completed, None),
-            Some(response) => (QueueStatus::Completed, Some(response)),
-            None => (QueueStatus::TimedOut, None),
-        })
+        let patience = send.wait.then_some(patience);
+        let QueueRequest {
+            name,
+            params,
+            request,
+            ..
+        } = request;
+        let head = request.map(Arc::new);
+        let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
+            let sent = slot.send_message(WireSend {
+                queue: &name,
+                body: send.body.clone(),
+                waits: send.wait,
+                params: params.clone(),
+                request: head.clone(),
+                claim,
+            });
+            answered(sent, patience)
+        };
+        let answered = self.reach(Tried::Request, actor, attempt).await?;
+        if answered.is_none() {
+            tracing::warn!(actor = %actor.address(), queue = name, "a message to no queue is dropped");
+        }
+        Ok(answered.unwrap_or((QueueStatus::Completed, None)))
     }
 }
 
@@ -178,6 +183,24 @@ impl<A: Actor> ActorHandle<A> {
         }
         Ok(sent)
     }
+}
+
+/// How a message of a client has fared: stored, or completed where it waits for that. `None` when there is no
+/// such queue.
+async fn answered(
+    sent: Result<Option<Sent>, ActorError>,
+    patience: Option<Duration>,
+) -> Result<Option<(QueueStatus, Option<Value>)>, ActorError> {
+    let Some(sent) = sent? else { return Ok(None) };
+    let Some(patience) = patience else {
+        stored(sent).await?;
+        return Ok(Some((QueueStatus::Completed, None)));
+    };
+    Ok(Some(match completed(sent, patience).await? {
+        Some(Value::Undefined) => (QueueStatus::Completed, None),
+        Some(response) => (QueueStatus::Completed, Some(response)),
+        None => (QueueStatus::TimedOut, None),
+    }))
 }
 
 /// Waits until a message is durable.

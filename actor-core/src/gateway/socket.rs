@@ -9,10 +9,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ActorRef, Gateway, incoming_too_long};
+use super::{ActorRef, Gateway, Tried, incoming_too_long};
 use crate::{
     actor::aborted,
-    cell::{FrameRefused, Host, OpenSocket, SocketKind},
+    cell::{AnySlot, Claim, FrameRefused, Host, OpenSocket, SocketKind},
     connection::{CloseFrame, Delivery, Frame, Outbox},
     error::ActorError,
     id::ConnId,
@@ -115,28 +115,35 @@ impl Gateway {
         params: Value,
         request: Option<Arc<http::request::Parts>>,
     ) -> Result<Socket, ActorError> {
-        let outbox = Arc::new(Outbox::new(encoding, actor.options().outbox));
-        let id = ConnId::new(&*self.registry.host().entropy);
-        let opened = Arc::clone(&actor.slot).open(OpenSocket {
-            id,
-            params,
-            request,
-            outbox: Arc::clone(&outbox),
-            kind,
-        });
-        let opened = opened.map_err(|it| actor.refusal(it))?;
-        // Made before the wait, so that being dropped during it disconnects.
-        let socket = Socket {
-            actor: actor.clone(),
-            id,
-            outbox,
-            kind,
-            closed: None,
-            host: Arc::clone(self.registry.host()),
-            watched: None,
+        let host = self.registry.host();
+        let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
+            let outbox = Arc::new(Outbox::new(encoding, slot.options().outbox));
+            let id = ConnId::new(&*host.entropy);
+            let opened = Arc::clone(&slot).open(OpenSocket {
+                id,
+                params: params.clone(),
+                request: request.clone(),
+                outbox: Arc::clone(&outbox),
+                kind,
+                claim,
+            });
+            async move {
+                let opened = opened?;
+                // Made before the wait, so that being dropped during it disconnects.
+                let socket = Socket {
+                    actor: ActorRef::new(slot),
+                    id,
+                    outbox,
+                    kind,
+                    closed: None,
+                    host: Arc::clone(host),
+                    watched: None,
+                };
+                opened.await.unwrap_or_else(|_| Err(aborted()))?;
+                Ok(socket)
+            }
         };
-        opened.await.unwrap_or_else(|_| Err(aborted()))?;
-        Ok(socket)
+        self.reach(Tried::Socket, &mut actor.clone(), attempt).await
     }
 }
 
