@@ -10,8 +10,10 @@ use actor_core::{
         faults::{Fault, Faults},
     },
 };
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde::{Deserialize, Serialize};
 use tokio::{
+    runtime::Handle,
     task::yield_now,
     time::{sleep, timeout},
 };
@@ -97,24 +99,15 @@ async fn write(driver: &Arc<dyn Driver>, actor: ActorId, ops: Vec<Op>) {
     let _ = driver.commit(batch).await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn h12_each_connection_fares_by_itself() {
-    let driver: Arc<dyn Driver> = Arc::new(Memory::new());
-    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
-    let hall = registry.get_or_create::<Hall>("one");
-    let actor = hall.resolve().await.unwrap();
-    let open = async |name: &str| {
-        let mut socket = hall.open_websocket("", name.into()).await.unwrap();
-        assert_eq!(say(&mut socket).await, "1");
-        socket
-    };
-    let mut fine = open("fine").await;
-    let mut lost = open("lost").await;
-    let mut damaged = open("damaged").await;
-    sleep(LONG).await;
-
-    let of = async |it: &WebSocket| row(&driver, actor, it.id()).await.unwrap();
-    let (good, gone, mut bad) = (of(&fine).await, of(&lost).await, of(&damaged).await);
+/// Storage as a process leaves it that had the actor meanwhile: the row of one socket is as it was, that of another
+/// gone, and of the third unreadable. Answers with those rows that are to go.
+async fn spoil(
+    driver: &Arc<dyn Driver>,
+    actor: ActorId,
+    [fine, lost, damaged]: [&WebSocket; 3],
+) -> [Entry; 3] {
+    let of = async |it: &WebSocket| row(driver, actor, it.id()).await.unwrap();
+    let (good, gone, mut bad) = (of(fine).await, of(lost).await, of(damaged).await);
     // Params of another type.
     let at = bad
         .value
@@ -141,9 +134,44 @@ async fn h12_each_connection_fares_by_itself() {
         put(stale.clone()),
         put(lone.clone()),
     ];
-    write(&driver, actor, ops).await;
+    write(driver, actor, ops).await;
+    [bad, stale, lone]
+}
 
+#[tokio::test(start_paused = true)]
+async fn h12_each_connection_fares_by_itself() {
+    let recorder = DebuggingRecorder::new();
+    let meters = recorder.snapshotter();
+    let recorder = Box::leak(Box::new(recorder));
+    let _guard = metrics::set_default_local_recorder(recorder);
+    let driver: Arc<dyn Driver> = Arc::new(Memory::new());
+    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let hall = registry.get_or_create::<Hall>("one");
+    let actor = hall.resolve().await.unwrap();
+    let open = async |name: &str| {
+        let mut socket = hall.open_websocket("", name.into()).await.unwrap();
+        assert_eq!(say(&mut socket).await, "1");
+        socket
+    };
+    let mut fine = open("fine").await;
+    let mut lost = open("lost").await;
+    let mut damaged = open("damaged").await;
+    sleep(LONG).await;
+
+    let left = spoil(&driver, actor, [&fine, &lost, &damaged]).await;
+
+    restored(&meters);
     assert_eq!(say(&mut fine).await, "2");
+    let counted = [
+        ("failed", 2),
+        ("not_stored", 1),
+        ("restored", 1),
+        ("stale", 1),
+    ];
+    assert_eq!(
+        restored(&meters),
+        counted.map(|(how, n)| (how.to_owned(), n))
+    );
     assert_eq!(lost.next().await, None);
     let expected = CloseFrame::new(1000, "ws.meta_not_found_during_restore");
     assert_eq!(lost.close_frame(), Some(&expected));
@@ -160,9 +188,75 @@ async fn h12_each_connection_fares_by_itself() {
     assert_eq!(say(&mut fine).await, "3");
     assert_eq!(hall.log().await.unwrap()[4..], ["wake [2]"]);
     let entries = driver.load(actor, &[]).await.unwrap().unwrap().entries;
-    for gone in [bad, stale, lone] {
+    for gone in left {
         assert!(!entries.iter().any(|it| it.key == gone.key), "{gone:?}");
     }
+}
+
+/// How connections fared that were found since this was last asked.
+fn restored(meters: &Snapshotter) -> Vec<(String, u64)> {
+    let all = meters.snapshot().into_vec().into_iter();
+    let mut counted: Vec<_> = all
+        .filter(|(key, ..)| key.key().name() == "actor_connections_restored_total")
+        .filter_map(|(key, _, _, value)| {
+            let how = key.key().labels().find(|it| it.key() == "outcome")?;
+            match value {
+                DebugValue::Counter(times) => Some((how.value().to_owned(), times)),
+                _ => None,
+            }
+        })
+        .filter(|(_, times)| *times != 0)
+        .collect();
+    counted.sort();
+    counted
+}
+
+thread_local! {
+    /// Most tasks that there were while somebody's params were read.
+    static TASKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Looks who else is there as it is read.
+#[derive(Clone, Serialize)]
+pub(crate) struct Looking(u32);
+
+impl<'de> Deserialize<'de> for Looking {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        TASKS.set(TASKS.get().max(tasks));
+        u32::deserialize(from).map(Self)
+    }
+}
+
+#[actor(params = Looking, hibernate_websockets, sleep_after = "5s")]
+#[derive(Default)]
+pub(crate) struct Crowd {}
+
+#[actor]
+impl Crowd {
+    #[on_message]
+    async fn heard(&self, socket: &Socket<Self>) {
+        socket.send_text("heard");
+    }
+}
+
+/// Rows are read side by side, by four at a time.
+#[tokio::test(start_paused = true)]
+async fn p6_many_rows_are_read_by_few() {
+    let registry = registry_over(&memory(), |it| it.actor::<Crowd>()).await;
+    let crowd = registry.get_or_create::<Crowd>("one");
+    let mut sockets = Vec::new();
+    for number in 0..1_000 {
+        let socket = crowd.open_websocket("", Looking(number)).await;
+        sockets.push(socket.unwrap());
+    }
+    sleep(LONG).await;
+    let before = Handle::current().metrics().num_alive_tasks();
+    TASKS.set(0);
+    sockets[0].send("there?").await.unwrap();
+    assert_eq!(sockets[0].next().await, Some("heard".into()));
+    // The actor's own task, and those who read.
+    assert_eq!(TASKS.get() - before, 1 + 4);
 }
 
 thread_local! {
