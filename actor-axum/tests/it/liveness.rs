@@ -1,6 +1,9 @@
 //! Clients that vanish without a word are found; those that are there cost no wake.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use actor_core::{CloseFrame, Liveness, Message, Socket, prelude::*, registry::RegistryBuilder};
 use axum::Router;
@@ -8,6 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
+    sync::Notify,
     task::JoinSet,
     time::timeout,
 };
@@ -41,11 +45,22 @@ impl Porch {
         self.left.push("gone".to_owned());
     }
 
+    /// Takes until it is told.
+    #[action]
+    async fn muse() -> u32 {
+        MUSES.store(true, Ordering::SeqCst);
+        ENOUGH.notified().await;
+        7
+    }
+
     #[action]
     async fn left(&self, ctx: &Ctx<Self>) -> (Vec<String>, usize) {
         (self.left.clone(), ctx.conns().len())
     }
 }
+
+static MUSES: AtomicBool = AtomicBool::new(false);
+static ENOUGH: Notify = Notify::const_new();
 
 async fn serve(
     declare: impl FnOnce(RegistryBuilder) -> RegistryBuilder,
@@ -230,6 +245,36 @@ async fn p6_who_pings_and_does_not_read_is_held_back() {
     while read < sent / 2 {
         read += soon(stream.read(&mut answers)).await.unwrap();
     }
+}
+
+/// Who waits for an answer is not read from meanwhile, and so cannot be heard.
+#[tokio::test]
+async fn h16_an_inspector_that_waits_long_for_an_answer_is_not_given_up() {
+    let (server, _registry, porch) = serve(|it| often(it).inspector("inspect")).await;
+    porch.left().await.unwrap();
+    let protocols = "rivet,rivet_inspector_token.inspect";
+    let path = target("/inspector/connect") + "&protocol_version=6";
+    let mut there = server.connect(&path, protocols).await;
+    assert!(hear(&mut there).await.is_binary(), "the greeting");
+    // A call: its id, its name, and no arguments.
+    let call = b"\x03\x07\x04muse\x01\x80";
+    soon(there.socket.send(Wire::binary(call.to_vec())))
+        .await
+        .unwrap();
+    until(async || MUSES.load(Ordering::SeqCst)).await;
+    // One who comes only now is given up meanwhile.
+    let mut later = vanish(&server, "/websocket/").await;
+    let mut read = Vec::new();
+    soon(later.read_to_end(&mut read)).await.unwrap();
+    ENOUGH.notify_one();
+    let answer = loop {
+        match hear(&mut there).await {
+            Wire::Binary(answer) => break answer,
+            Wire::Ping(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(answer[..2], [2, 7]);
 }
 
 /// H16 for those who look into actors, too.
