@@ -193,6 +193,110 @@ async fn h12_each_connection_fares_by_itself() {
     }
 }
 
+/// Sockets and rows are found by their ids, which are random.
+#[tokio::test(start_paused = true)]
+async fn h12_connections_come_back_oldest_first() {
+    const SOCKETS: u32 = 8;
+    let driver = memory();
+    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let hall = registry.get_or_create::<Hall>("one");
+    let actor = hall.resolve().await.unwrap();
+    let mut sockets = Vec::new();
+    for number in 1..=SOCKETS {
+        let mut socket = hall.open_websocket("", number.to_string()).await.unwrap();
+        for said in 1..=number {
+            assert_eq!(say(&mut socket).await, said.to_string());
+        }
+        sockets.push(socket);
+    }
+    // Each time what waking finds is read from storage, because another process had the actor.
+    for wake in 1..=3 {
+        sleep(LONG).await;
+        write(&driver, actor, Vec::new()).await;
+        let log = hall.log().await.unwrap();
+        let mut heard: Vec<_> = (1..=SOCKETS).collect();
+        heard.extend(std::iter::repeat_n(1, wake - 1));
+        assert_eq!(log[wake], format!("wake {heard:?}"));
+        // Who comes after a wake is younger than all who came back.
+        let mut socket = hall.open_websocket("", "late".into()).await.unwrap();
+        assert_eq!(say(&mut socket).await, "1");
+        sockets.push(socket);
+    }
+
+    // Those that are lost with their process leave in the same order.
+    registry.abort();
+    let next = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let log = next.get::<Hall>("one").log().await.unwrap();
+    let left: Vec<_> = log
+        .iter()
+        .filter_map(|it| it.strip_suffix(" left"))
+        .collect();
+    let mut expected: Vec<_> = (1..=SOCKETS).map(|it| it.to_string()).collect();
+    expected.extend(["late", "late", "late"].map(str::to_owned));
+    assert_eq!(left, expected);
+}
+
+thread_local! {
+    /// How often somebody left.
+    static LEFT: Cell<u32> = const { Cell::new(0) };
+    /// How many wakes are to fail.
+    static ILL: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Cannot bear that somebody leaves.
+#[actor(sleep_after = "5s")]
+#[derive(Default)]
+pub(crate) struct Widow {}
+
+#[actor]
+impl Widow {
+    #[on_wake]
+    async fn wake(&self) -> Result<(), ActorError> {
+        if let Some(left) = ILL.get().checked_sub(1) {
+            ILL.set(left);
+            return Err(ActorError::internal("ill"));
+        }
+        Ok(())
+    }
+
+    #[on_disconnect]
+    async fn left(&mut self) {
+        LEFT.set(LEFT.get() + 1);
+        panic!("on purpose");
+    }
+
+    #[action]
+    async fn ping(&self) {}
+}
+
+/// Its row stays until a commit takes it, and neither a start nor a commit that fails may have it run again.
+#[tokio::test(start_paused = true)]
+async fn c7_a_hook_of_leaving_that_panicked_does_not_run_again() {
+    let faults = Arc::new(Faults::new(Memory::new()));
+    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
+    let registry = registry_over(&driver, |it| it.actor::<Widow>()).await;
+    let widow = registry.get_or_create::<Widow>("one");
+    let actor = widow.resolve().await.unwrap();
+    drop(widow.connect(Value::Undefined).await.unwrap());
+    sleep(LONG).await;
+    assert_eq!(LEFT.get(), 1);
+    let rows = async || {
+        let loaded = driver.load(actor, &[]).await.unwrap().unwrap();
+        loaded.entries.len() - 1
+    };
+    assert_eq!(rows().await, 1, "beside the state");
+    ILL.set(2);
+    for _ in 0..2 {
+        widow.ping().await.unwrap_err();
+    }
+    faults.script([Some(Fault::Refuse)]);
+    let _ = widow.ping().await;
+    sleep(LONG).await;
+    widow.ping().await.unwrap();
+    sleep(LONG).await;
+    assert_eq!((LEFT.get(), rows().await), (1, 0));
+}
+
 /// How connections fared that were found since this was last asked.
 fn restored(meters: &Snapshotter) -> Vec<(String, u64)> {
     let all = meters.snapshot().into_vec().into_iter();

@@ -44,6 +44,8 @@ pub(crate) struct Inner<A: ActorType> {
     pub(crate) transport: Transport,
     pub(crate) listener: Listener<A>,
     pub(crate) request: Option<Arc<http::request::Parts>>,
+    /// Where it stands among the actor's connections, oldest first.
+    pub(crate) seat: u64,
     pub(super) state: Mutex<A::ConnState>,
     /// Whether `on_websocket` is over, and so `on_close` is to run.
     has_opened: AtomicBool,
@@ -78,6 +80,7 @@ impl<A: ActorType> Inner<A> {
             transport,
             listener,
             request: None,
+            seat: 0,
             state: Mutex::new(state),
             has_opened: AtomicBool::new(false),
             taken: Mutex::default(),

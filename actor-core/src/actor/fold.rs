@@ -28,7 +28,7 @@ pub(crate) struct Fold {
 /// One of them: what storage has of it too.
 #[derive(Debug)]
 pub(crate) struct Folded {
-    pub(super) seat: u64,
+    pub(crate) seat: u64,
     pub(crate) row: Bytes,
     pub(crate) taken: Option<BTreeSet<u64>>,
 }
@@ -68,6 +68,7 @@ impl<A: ActorType> Hub<A> {
         let gone = Gone {
             id,
             has_taken: folded.taken.is_some(),
+            is_spared: false,
         };
         match self.doorbell.unfold(id, folded) {
             Some(row) => table.unfold(seat, row),

@@ -24,6 +24,7 @@ mod table;
 mod tally;
 mod task;
 mod tell;
+mod unstored;
 mod why;
 mod work;
 

@@ -11,6 +11,7 @@ use super::{
     ActorType,
     conn::Inner,
     fold::{Fold, Folded, Row},
+    unstored::Unstored,
 };
 use crate::id::ConnId;
 
@@ -35,13 +36,7 @@ pub(crate) struct Table<A: ActorType> {
     /// Connections whose row on disk is out of date.
     /// Or, where it says no, which have taken messages since.
     dirty: BTreeMap<ConnId, bool>,
-    /// Connections that storage knows nothing of yet, and which version of the state will have them, if one is
-    /// under way.
-    #[expect(
-        clippy::box_collection,
-        reason = "as above, and most are stored as they open"
-    )]
-    unstored: Option<Box<BTreeMap<ConnId, Option<u64>>>>,
+    unstored: Unstored,
     /// Connections whose row on disk has to go.
     removed: Vec<Gone>,
     /// Connections off the list whose row is still on disk, because their hooks are not over.
@@ -57,6 +52,8 @@ pub(crate) struct Gone {
     pub(crate) id: ConnId,
     /// Whether storage has numbers of messages that it took.
     pub(crate) has_taken: bool,
+    /// Whether its hooks have not returned, and are not to run again.
+    pub(crate) is_spared: bool,
 }
 
 struct Listed<A: ActorType> {
@@ -75,7 +72,7 @@ impl<A: ActorType> Default for Table<A> {
             subscribers: BTreeMap::new(),
             tagged: None,
             dirty: BTreeMap::new(),
-            unstored: None,
+            unstored: Unstored::default(),
             removed: Vec::new(),
             leaving: None,
             folded: None,
@@ -175,7 +172,7 @@ impl<A: ActorType> Table<A> {
         };
         listed.is_open = true;
         if listed.has_row() {
-            self.unstored.get_or_insert_default().insert(id, None);
+            self.unstored.add(id);
         }
         self.mark_dirty(id);
         true
@@ -196,9 +193,18 @@ impl<A: ActorType> Table<A> {
         hears: impl IntoIterator<Item = Arc<str>>,
         is_open: bool,
     ) {
-        let seat = self.next;
-        self.next += 1;
+        // Two have one seat only where somebody else has written rows; then one is a little later.
+        let free = (conn.seat..).find(|it| !self.listed.contains_key(it));
+        let seat = free.unwrap_or(conn.seat);
+        self.next = self.next.max(seat.saturating_add(1));
         self.seat(seat, conn, hears, is_open);
+    }
+
+    /// The next seat, behind all others.
+    pub(crate) fn take_seat(&mut self) -> u64 {
+        let seat = self.next;
+        self.next = seat.saturating_add(1);
+        seat
     }
 
     fn seat(
@@ -245,7 +251,7 @@ impl<A: ActorType> Table<A> {
             self.unseat_tagged(tag, seat);
         }
         self.dirty.remove(&id);
-        self.retain_unstored(|it, _| it != id);
+        self.unstored.remove(id);
         Some(conn)
     }
 
@@ -261,6 +267,12 @@ impl<A: ActorType> Table<A> {
         }
         self.leaving.take_if(|it| it.is_empty());
         self.removed.push(gone);
+    }
+
+    /// Those whose row is to go, and whose hooks are not to run again should it stay.
+    pub(crate) fn spared(&self) -> Vec<ConnId> {
+        let spared = self.removed.iter().filter(|it| it.is_spared);
+        spared.map(|it| it.id).collect()
     }
 
     pub(crate) fn by_id(&self, id: ConnId) -> Option<&Arc<Inner<A>>> {
@@ -408,27 +420,17 @@ impl<A: ActorType> Table<A> {
     pub(crate) fn mark_all_dirty(&mut self) {
         let rows = self.listed.values().filter(|it| it.has_row());
         self.dirty = rows.map(|it| (it.conn.id, true)).collect();
-        for version in self.unstored.iter_mut().flat_map(|it| it.values_mut()) {
-            *version = None;
-        }
+        self.unstored.failed();
     }
 
     /// Everything up to `version` is on disk.
     pub(crate) fn settled(&mut self, version: u64) {
-        self.retain_unstored(|_, it| it.is_none_or(|it| version < it));
+        self.unstored.settled(version);
     }
 
     /// Those whose row was never stored.
     pub(crate) fn unstored(&self) -> Vec<ConnId> {
-        let all = self.unstored.iter().flat_map(|it| it.keys());
-        all.copied().collect()
-    }
-
-    fn retain_unstored(&mut self, mut keep: impl FnMut(ConnId, Option<u64>) -> bool) {
-        if let Some(unstored) = &mut self.unstored {
-            unstored.retain(|id, version| keep(*id, *version));
-        }
-        self.unstored.take_if(|it| it.is_empty());
+        self.unstored.ids()
     }
 
     pub(crate) fn is_dirty(&self) -> bool {
@@ -446,10 +448,7 @@ impl<A: ActorType> Table<A> {
             };
             if whole {
                 written.push(row(listed));
-                let unstored = self.unstored.as_mut().and_then(|it| it.get_mut(&id));
-                if let Some(stored_by) = unstored {
-                    stored_by.get_or_insert(version);
-                }
+                self.unstored.written(id, version);
             }
             taken.push(Arc::clone(&listed.conn));
         }

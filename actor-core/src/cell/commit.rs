@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::persist;
 use crate::{
     actor::{Actor, Gone, Hub, Inner, StateError},
-    id::{ActorId, Generation},
+    id::{ActorId, ConnId, Generation},
     metrics::Stopwatch,
     storage::{ActorRecord, Batch, Committed, Driver, Op, StorageError, keys},
 };
@@ -274,6 +274,12 @@ impl Saving {
         hub.retake_written();
         self.state_changed();
         self.wanted = Wanted::By(Instant::now() + interval);
+    }
+
+    /// As the table says it, of those whose rows the commits under way would have removed.
+    pub(super) fn spared(&self) -> Vec<ConnId> {
+        let spared = self.removing.iter().filter(|it| it.is_spared);
+        spared.map(|it| it.id).collect()
     }
 
     /// Nothing more is to be saved in this life.

@@ -105,8 +105,13 @@ impl<A: Actor> Cell<A> {
             opening.listener.clone(),
         );
         inner.request.clone_from(&opening.request);
-        let inner = Arc::new(inner);
-        self.hub.seen_of_table().insert(Arc::clone(&inner));
+        let inner = {
+            let mut table = self.hub.seen_of_table();
+            inner.seat = table.take_seat();
+            let inner = Arc::new(inner);
+            table.insert(Arc::clone(&inner));
+            inner
+        };
         self.count_connections();
         if inner.transport == Transport::Request {
             self.machine.work.begin(WorkKind::Request);
@@ -262,6 +267,7 @@ impl<A: Actor> Cell<A> {
             let gone = Gone {
                 id: conn.id,
                 has_taken,
+                is_spared: false,
             };
             self.hub.seen_of_table().forget_row(gone);
             self.connections_changed();

@@ -46,6 +46,7 @@ impl<A: Actor> Slot<A> {
             listener.close(CloseFrame::new(1011, "ws.restore_error"));
             return None;
         };
+        conn.seat = Some(folded.seat);
         conn.taken = folded.taken;
         let hears = std::mem::take(&mut conn.hears);
         Some((conn.restore(listener), hears))

@@ -57,6 +57,7 @@ struct RowRef<'a, P, S> {
     raw: Option<RawRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a Tags>,
+    seat: u64,
 }
 
 /// What is kept of a raw WebSocket.
@@ -83,6 +84,8 @@ struct Row<P, S> {
     local: bool,
     raw: Option<RawRow>,
     tags: Option<Box<Tags>>,
+    /// Rows of older programs have none, and have no sockets either. Those programs read rows with one.
+    seat: Option<u64>,
 }
 
 /// Version 2 has raw WebSockets, version 3 tags. Rows without are written as before, so that an older
@@ -130,6 +133,8 @@ pub(super) struct StoredConn<A: ActorType> {
     request: Option<Arc<Parts>>,
     has_opened: bool,
     tags: Option<Box<Tags>>,
+    /// Where it stands among others, if that was written.
+    pub(super) seat: Option<u64>,
     /// The messages that it has taken and that may come again.
     pub(super) taken: Option<BTreeSet<u64>>,
 }
@@ -139,6 +144,7 @@ impl<A: ActorType> StoredConn<A> {
     pub(super) fn restore(self, listener: Listener<A>) -> Arc<Inner<A>> {
         let mut inner = Inner::new(self.id, self.params, self.state, self.transport, listener);
         inner.request = self.request;
+        inner.seat = self.seat.unwrap_or_default();
         *inner.tags() = self.tags;
         if self.has_opened {
             inner.set_opened();
@@ -205,6 +211,7 @@ pub(super) fn encode_conn<A: ActorType>(
         local,
         raw: RawRow::of(conn),
         tags: tags.as_deref(),
+        seat: conn.seat,
     };
     ciborium::into_writer(&row, &mut out).map_err(|e| StateError::Encode(e.into()))?;
     Ok(out.into())
@@ -230,6 +237,7 @@ pub(super) fn decode_conn<A: ActorType>(
         local,
         raw,
         tags,
+        seat,
     } = row;
     let transport = match &raw {
         Some(raw) => Transport::Raw {
@@ -245,6 +253,7 @@ pub(super) fn decode_conn<A: ActorType>(
         hears,
         transport,
         tags,
+        seat,
         taken: None,
         has_opened: raw.as_ref().is_some_and(|it| it.opened),
         request: raw.map(RawRow::request).transpose()?.map(Arc::new),

@@ -138,7 +138,12 @@ impl<A: Actor> Rows<A> {
                 Err(Unread::Newer(error)) => return Err(error),
                 Err(Unread::Damaged { error, has_taken }) => {
                     slot.tell_of_damage(id, &error);
-                    self.failed.insert(id, Gone { id, has_taken });
+                    let gone = Gone {
+                        id,
+                        has_taken,
+                        is_spared: false,
+                    };
+                    self.failed.insert(id, gone);
                 }
             }
         }
@@ -171,7 +176,10 @@ impl<A: Actor> Rows<A> {
             table.forget_row(gone);
         }
         counted.tell(&slot.info.name);
-        (table, self.read.into_values().collect())
+        let mut stale: Vec<_> = self.read.into_values().collect();
+        // Oldest first; rows without a seat are older than all that have one.
+        stale.sort_by_key(|it| (it.seat, it.id));
+        (table, stale)
     }
 
     fn join_some(
@@ -204,19 +212,23 @@ impl<A: Actor> Rows<A> {
             listener.close(CloseFrame::new(1011, "ws.restore_error"));
             return false;
         }
-        let Some(mut row) = self.read.remove(&id) else {
+        let row = self.read.remove(&id);
+        if let Listener::Nobody = listener {
+            // Its `on_disconnect` did not return.
+            if let Some(row) = row {
+                table.forget_row(Gone {
+                    id,
+                    has_taken: row.taken.is_some(),
+                    is_spared: true,
+                });
+            }
+            return false;
+        }
+        let Some(mut row) = row else {
             counted.not_stored += 1;
             listener.close(CloseFrame::new(1000, "ws.meta_not_found_during_restore"));
             return false;
         };
-        if let Listener::Nobody = listener {
-            // Its `on_disconnect` did not return.
-            table.forget_row(Gone {
-                id,
-                has_taken: row.taken.is_some(),
-            });
-            return false;
-        }
         counted.restored += 1;
         let stored = std::mem::take(&mut row.hears);
         match kept.remove(&id) {

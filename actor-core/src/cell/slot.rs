@@ -189,6 +189,13 @@ impl<A: Actor> Slot<A> {
         self.input.as_ref()
     }
 
+    /// The hooks of these connections have not returned, and do not run again, though their rows may still be
+    /// there.
+    pub(super) fn spare(&self, spared: Vec<ConnId>) {
+        let spared = spared.into_iter().map(|id| (id, Listener::Nobody));
+        self.sockets().extend(spared);
+    }
+
     /// Keeps what connections hear for the next life, which may find less on disk.
     pub(super) fn keep_hearing(&self, hears: Hears) {
         if !hears.is_empty() {

@@ -151,6 +151,7 @@ async fn try_start<A: Actor>(slot: &Arc<Slot<A>>) -> Result<(Cell<A>, A), Failur
             .map(|(conn, hears)| (conn.id, hears))
             .collect();
         slot.leave_again(left);
+        slot.spare(hub.seen_of_table().spared());
         hub.close();
     }
     begun

@@ -315,6 +315,8 @@ impl<A: Actor> Cell<A> {
             .map(|(conn, hears)| (conn.id, hears))
             .collect();
         self.slot.keep_hearing(rows);
+        self.slot.spare(self.hub.seen_of_table().spared());
+        self.slot.spare(self.saving.spared());
         self.end_life();
         if self.rewinds {
             self.slot.rewind();
