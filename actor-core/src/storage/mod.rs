@@ -12,7 +12,7 @@ pub mod conformance;
 pub mod faults;
 pub(crate) mod keys;
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -86,6 +86,24 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     ///
     /// The first batch of an actor drops the input kept by [`create`](Self::create).
     async fn commit(&self, batch: Batch) -> Result<Committed, StorageError>;
+
+    /// As [`commit`](Self::commit), for whoever keeps what it returns beside other things, as each actor
+    /// does. A driver that can take a batch without waiting may do so before it returns. Unless
+    /// implemented, nothing happens until the future is polled.
+    ///
+    /// # Errors
+    ///
+    /// The future's are those of [`commit`](Self::commit).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it open whether the batch is applied.
+    fn hand_in(
+        self: Arc<Self>,
+        batch: Batch,
+    ) -> Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>> {
+        Box::pin(async move { self.commit(batch).await })
+    }
 
     /// Removes an actor and all its data, and frees its address. Removing what is not there is `Ok`.
     async fn destroy(&self, id: ActorId) -> Result<(), StorageError>;

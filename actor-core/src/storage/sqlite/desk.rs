@@ -1,12 +1,14 @@
-//! Who writes: the thread, or, where the disk commits quickly, whoever asks.
+//! Who writes: the thread, or, where the disk commits quickly, one of those who ask.
 //!
 //! Handing a write to a thread and hearing back takes two wakes, each of which costs more than the
-//! commit of a quick disk. There, one of those who ask does the work of all: it lets others hand in
-//! theirs, writes what waits as one group, and answers. Where a commit is slow that would hold up a
-//! thread of the runtime, so the writer's own thread does it, as it does whatever else takes long.
+//! commit of a quick disk. There, the first who asks does the work of all: it lets others hand in theirs,
+//! writes what waits as one group, answers, and leaves when nothing waits. Where a commit is slow that
+//! would hold up a thread of the runtime, so the writer's own thread does it, as it does whatever else
+//! takes long.
 
 use std::{
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering, fence},
         mpsc::{Receiver, SyncSender},
     },
@@ -15,7 +17,9 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::{Mutex, mpsc},
+    task::yield_now,
     time::Instant,
 };
 
@@ -28,6 +32,8 @@ use super::{
 pub(super) struct Desk {
     /// Whether those who ask write. Otherwise the thread does, or has been called.
     quick: AtomicBool,
+    /// Whether one of those who ask writes for all, and looks once more before it leaves.
+    led: AtomicBool,
     writer: Mutex<Writer>,
     options: DeskOptions,
 }
@@ -62,6 +68,7 @@ impl Desk {
     ) -> Self {
         Self {
             quick: AtomicBool::new(false),
+            led: AtomicBool::new(false),
             writer: Mutex::new(Writer {
                 worker,
                 queue,
@@ -79,14 +86,21 @@ impl Desk {
         self.quick.load(Ordering::SeqCst)
     }
 
-    /// Waits until nobody else writes.
-    pub(super) async fn writer(&self) -> tokio::sync::MutexGuard<'_, Writer> {
-        self.writer.lock().await
+    /// Makes whoever asks the one who writes, unless there is one.
+    pub(super) fn lead(self: &Arc<Self>, bell: &SyncSender<()>) -> Option<Lead> {
+        if self.led.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        Some(Lead {
+            desk: Arc::clone(self),
+            bell: bell.clone(),
+            is_over: false,
+        })
     }
 
-    /// Writes what waits, here and now, or as much of it as is quick. Whether to go on: if not, the
-    /// thread does.
-    pub(super) fn write(&self, writer: &mut Writer, bell: &SyncSender<()>) -> bool {
+    /// Writes what waits as one group, here and now, or as much of it as is quick. Whether to go on: if
+    /// not, the thread does.
+    fn write(&self, writer: &mut Writer, bell: &SyncSender<()>) -> bool {
         if !self.quick.load(Ordering::SeqCst) {
             return false;
         }
@@ -103,6 +117,15 @@ impl Desk {
             ring(bell);
         }
         stays_quick
+    }
+
+    /// Whoever writes for all leaves, unless somebody has handed in more who counts on that.
+    fn stop_leading(&self, writer: &Writer) -> bool {
+        self.led.store(false, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        !self.quick.load(Ordering::SeqCst)
+            || writer.queue.is_empty()
+            || self.led.swap(true, Ordering::SeqCst)
     }
 
     /// The thread: writes until the last who might ask is gone. `bell` tells it that it is needed.
@@ -131,6 +154,8 @@ impl Desk {
             writer.worker.checkpoint_if_due();
             if is_open && self.is_quick_enough(writer) {
                 writer.worker.wait_for_locks(None);
+                // Whoever wrote last may have been dropped before the end.
+                self.led.store(false, Ordering::SeqCst);
                 self.quick.store(true, Ordering::SeqCst);
                 fence(Ordering::SeqCst);
                 if writer.queue.is_empty() {
@@ -158,6 +183,58 @@ impl Desk {
     /// Moves the log into the database, as the last thing that is written.
     pub(super) fn tidy_up(&self) {
         self.writer.blocking_lock().worker.tidy_up();
+    }
+}
+
+/// Whoever writes for all who ask.
+pub(super) struct Lead {
+    /// First, so that its connection is closed before the thread ends and frees the lock.
+    desk: Arc<Desk>,
+    bell: SyncSender<()>,
+    is_over: bool,
+}
+
+impl Lead {
+    /// Writes until nothing waits. Where that takes long, another task goes on with it: whoever leads has
+    /// been answered and has something to do.
+    pub(super) async fn write(mut self) {
+        self.write_some().await;
+        if !self.is_over
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move {
+                while !self.is_over {
+                    self.write_some().await;
+                }
+            });
+        }
+    }
+
+    async fn write_some(&mut self) {
+        // Whoever else is about to write hands that in first.
+        yield_now().await;
+        let mut writer = self.desk.writer.lock().await;
+        let until = Instant::now() + LEAD_FOR;
+        loop {
+            let goes_on = self.desk.write(&mut writer, &self.bell);
+            let is_done = !goes_on || writer.queue.is_empty();
+            if is_done && self.desk.stop_leading(&writer) {
+                self.is_over = true;
+                return;
+            }
+            if until < Instant::now() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        // Whoever asked waits no more, or there was a panic: the thread does what is left.
+        if !self.is_over {
+            ring(&self.bell);
+        }
     }
 }
 
@@ -211,6 +288,9 @@ impl Drop for Abandoned<'_> {
 pub(super) fn ring(bell: &SyncSender<()>) {
     let _ = bell.try_send(());
 }
+
+/// How long one group after another is written before other tasks of the same thread run.
+const LEAD_FOR: Duration = Duration::from_micros(100);
 
 /// A commit that takes as long as this is worth gathering for.
 const SLOW_COMMIT: Duration = Duration::from_micros(150);

@@ -16,6 +16,7 @@ mod write;
 use std::{
     fmt,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError, RwLock, mpsc::SyncSender},
     thread::JoinHandle,
     time::Duration,
@@ -23,13 +24,10 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::yield_now,
-};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
-    desk::{Desk, INLINE_BYTES, ring},
+    desk::{Desk, INLINE_BYTES, Lead, ring},
     reader::{Inline, Read},
     worker::{Command, Job, Reply},
 };
@@ -68,17 +66,20 @@ struct Ends {
     reads: mpsc::Sender<Read>,
 }
 
-/// Sees to it that a write is done whose asker stops waiting.
-struct HandedIn<'a> {
-    bell: &'a SyncSender<()>,
-    is_answered: bool,
-}
-
-impl Drop for HandedIn<'_> {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            ring(self.bell);
+impl Ends {
+    /// Takes a write. Whoever gets something back has to see to it that it is done.
+    #[must_use]
+    fn hand_in(&self, room: mpsc::Permit<'_, Command>, command: Command) -> Option<Lead> {
+        let is_large = INLINE_BYTES < command.size();
+        room.send(command);
+        if !self.desk.is_quick() {
+            return None;
         }
+        if is_large {
+            ring(&self.bell);
+            return None;
+        }
+        self.desk.lead(&self.bell)
     }
 }
 
@@ -111,39 +112,20 @@ impl Sqlite {
     }
 
     async fn write<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StorageError> {
-        let (reply, mut answer) = oneshot::channel();
-        let command = command(reply);
+        let (reply, answer) = oneshot::channel();
+        self.submit(command(reply)).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Waits for room and hands a write in.
+    async fn submit(&self, command: Command) -> Result<(), StorageError> {
         let ends = self.ends()?;
-        let is_large = INLINE_BYTES < command.size();
-        ends.writes.send(command).await.map_err(|_| stopped())?;
-        if !ends.desk.is_quick() {
-            return answer.await.map_err(|_| stopped())?;
+        let room = ends.writes.reserve().await.map_err(|_| stopped())?;
+        if let Some(lead) = ends.hand_in(room, command) {
+            drop(ends);
+            lead.write().await;
         }
-        let mut handed_in = HandedIn {
-            bell: &ends.bell,
-            is_answered: false,
-        };
-        let told = if is_large {
-            ring(&ends.bell);
-            (&mut answer).await
-        } else {
-            // Whoever else is about to write hands that in first.
-            yield_now().await;
-            loop {
-                tokio::select! {
-                    biased;
-                    told = &mut answer => break told,
-                    mut writer = ends.desk.writer() => {
-                        if !ends.desk.write(&mut writer, &ends.bell) {
-                            drop(writer);
-                            break (&mut answer).await;
-                        }
-                    }
-                }
-            }
-        };
-        handed_in.is_answered = true;
-        told.map_err(|_| stopped())?
+        Ok(())
     }
 
     /// Reads a little: here and now if it can be.
@@ -232,6 +214,31 @@ impl Driver for Sqlite {
     async fn commit(&self, batch: Batch) -> Result<Committed, StorageError> {
         self.write(|reply| Command::Commit(Job::new(batch, reply)))
             .await
+    }
+
+    fn hand_in(
+        self: Arc<Self>,
+        batch: Batch,
+    ) -> Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Commit(Job::new(batch, reply));
+        let told = async { answer.await.map_err(|_| stopped())? };
+        let Ok(ends) = self.ends() else {
+            return Box::pin(async { Err(StorageError::Closed) });
+        };
+        let Ok(room) = ends.writes.try_reserve() else {
+            return Box::pin(async move {
+                self.submit(command).await?;
+                told.await
+            });
+        };
+        match ends.hand_in(room, command) {
+            None => Box::pin(told),
+            Some(lead) => Box::pin(async {
+                lead.write().await;
+                told.await
+            }),
+        }
     }
 
     async fn destroy(&self, id: ActorId) -> Result<(), StorageError> {
