@@ -4,13 +4,16 @@ use std::{
     collections::BTreeSet,
     future::Future,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 use super::persist;
 use crate::{
@@ -23,10 +26,56 @@ use crate::{
 /// How long storage may take to answer (P5).
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-type InFlight = Pin<Box<dyn Future<Output = (Stopwatch, Answer)> + Send>>;
+/// A commit that storage has not answered yet.
+struct InFlight {
+    since: Stopwatch,
+    answer: Pin<Box<dyn Future<Output = Result<Committed, StorageError>> + Send>>,
+}
 
-/// What storage answered to a commit, if it did in time.
-type Answer = Option<Result<Committed, StorageError>>;
+/// The end of the wait for an answer.
+struct Patience {
+    ends: Instant,
+    /// Kept from one commit to the next. It fires at `ends` or before, and is set anew then: moving it
+    /// for each commit would cost more than all else here.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    told: Option<Waker>,
+}
+
+impl Patience {
+    fn new(now: Instant) -> Self {
+        Self {
+            ends: now,
+            timer: None,
+            told: None,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.ends = Instant::now() + DEADLINE;
+    }
+
+    /// Ready when it is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let ends = self.ends;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(ends)));
+        let waker = cx.waker();
+        if !timer.is_elapsed() && self.told.as_ref().is_some_and(|it| it.will_wake(waker)) {
+            return Poll::Pending;
+        }
+        self.told = Some(waker.clone());
+        // Without tokio's budget, see `Cell::poll_timer`.
+        while pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
+            if ends <= timer.deadline() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(ends);
+        }
+        Poll::Pending
+    }
+}
 
 /// When the next commit should start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +91,7 @@ enum Wanted {
 pub(super) struct Saving {
     wanted: Wanted,
     in_flight: Option<InFlight>,
+    patience: Patience,
     /// Of the state in memory.
     version: u64,
     /// Of the newest snapshot.
@@ -63,6 +113,10 @@ pub(super) struct Saving {
     has_committed: bool,
     /// Whether a commit was not answered, and may happen still.
     is_unsure: bool,
+    /// Whether the newest snapshot has more than one turn in it.
+    is_crowded: bool,
+    /// Whether the commit that is due has waited for others to join.
+    has_waited: bool,
     /// How often a commit that was due has waited for the turns behind it, and since when.
     gathered: u32,
     gathers_since: Instant,
@@ -87,6 +141,7 @@ impl Saving {
             snapshotted: 0,
             state_changed: false,
             in_flight: None,
+            patience: Patience::new(now),
             queued: None,
             wanted: Wanted::No,
             last: now,
@@ -97,6 +152,8 @@ impl Saving {
             is_unsure: false,
             gathered: 0,
             gathers_since: now,
+            is_crowded: false,
+            has_waited: false,
         }
     }
 
@@ -188,6 +245,22 @@ impl Saving {
             && (!self.gathered.is_multiple_of(8) || self.gathers_since.elapsed() < GATHER_FOR)
     }
 
+    /// Whether several turns most likely share the next commit: those whom the last one answered come
+    /// back.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.is_crowded
+    }
+
+    /// A commit that is due waits, and the task runs again for it. True once for each commit.
+    pub(super) fn waits_once(&mut self) -> bool {
+        !mem::replace(&mut self.has_waited, true)
+    }
+
+    /// Whether a commit is due of which the task does not know.
+    pub(super) fn is_news(&self) -> bool {
+        self.is_due() && !self.has_waited
+    }
+
     pub(super) fn is_in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -255,6 +328,8 @@ impl Saving {
         let (written, alarm) = hub.take_written(self.version);
         batch.ops.extend(written);
         batch.alarm = alarm;
+        self.is_crowded = self.snapshotted + 1 < self.version;
+        self.has_waited = false;
         self.snapshotted = self.version;
         self.state_changed = false;
         self.wanted = Wanted::No;
@@ -309,11 +384,11 @@ impl Saving {
     }
 
     fn launch(&mut self, batch: Batch) {
-        let driver = Arc::clone(&self.driver);
-        self.in_flight = Some(Box::pin(async move {
-            let since = Stopwatch::start();
-            (since, timeout(DEADLINE, driver.commit(batch)).await.ok())
-        }));
+        self.patience.begin();
+        self.in_flight = Some(InFlight {
+            since: Stopwatch::start(),
+            answer: Arc::clone(&self.driver).hand_in(batch),
+        });
     }
 
     /// Ready when the commit in flight is over; the one behind it is started.
@@ -324,14 +399,16 @@ impl Saving {
         let Some(in_flight) = &mut self.in_flight else {
             return Poll::Pending;
         };
-        let Poll::Ready((since, answer)) = in_flight.as_mut().poll(cx) else {
-            return Poll::Pending;
+        let result = match in_flight.answer.as_mut().poll(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                ready!(self.patience.poll(cx));
+                self.is_unsure = true;
+                Err(StorageError::Failed("no answer within 30 s".into()))
+            }
         };
+        let since = in_flight.since;
         self.in_flight = None;
-        let result = answer.unwrap_or_else(|| {
-            self.is_unsure = true;
-            Err(StorageError::Failed("no answer within 30 s".into()))
-        });
         if result.is_ok() {
             self.last = Instant::now();
             self.has_committed = true;

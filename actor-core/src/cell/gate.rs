@@ -11,6 +11,9 @@ pub(super) struct Gate<T> {
     held: VecDeque<(u64, T)>,
 }
 
+/// Room that a gate keeps while nothing waits: what a queue begins with.
+const KEPT: usize = 4;
+
 impl<T> Gate<T> {
     pub(super) fn new(durable: u64) -> Self {
         Self {
@@ -42,7 +45,7 @@ impl<T> Gate<T> {
             return None;
         }
         let (_, output) = self.held.pop_front()?;
-        if self.held.is_empty() {
+        if self.held.is_empty() && KEPT < self.held.capacity() {
             self.held = VecDeque::new();
         }
         Some(output)

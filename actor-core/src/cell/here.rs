@@ -1,9 +1,14 @@
 //! A call that its caller runs. While an actor has nothing to do its life lies in the mailbox, and a handler
 //! that awaits nothing can run on it where the call is made: that spares a switch to the actor's task and
-//! one back. Whoever comes meanwhile puts a message into the mailbox as always, and so does whoever finds
+//! one back. A commit that the turn asks for is handed to storage there too. Whoever comes meanwhile puts a message into the mailbox as always, and so does whoever finds
 //! the task about to run, so that nobody is overtaken.
 
-use std::{cell::Cell as Mark, mem, ptr, sync::Arc, task::Context};
+use std::{
+    cell::Cell as Mark,
+    mem, ptr,
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use tokio::time::Instant;
 
@@ -78,13 +83,19 @@ impl<A: Actor> Mailbox<A> {
         self.bed.life.take()
     }
 
-    /// Lends the life, if it lies here and the task has no reason to take it up.
-    fn lend(&mut self) -> Option<Box<Life<A>>> {
-        if self.parked {
-            self.bed.life.take()
+    /// Lends the life, if it lies here and the task has no reason to take it up. Of an actor that is
+    /// stored comes with it what wakes the task.
+    fn lend(&mut self) -> Option<(Box<Life<A>>, Option<Waker>)> {
+        if !self.parked {
+            return None;
+        }
+        let life = self.bed.life.take()?;
+        let waker = if life.cell.stores {
+            self.waker.clone()
         } else {
             None
-        }
+        };
+        Some((life, waker))
     }
 
     /// Takes a life back that was lent; `rests` says that there is still nothing to do. One that nobody
@@ -117,10 +128,10 @@ impl<A: Actor> Slot<A> {
         }
         // Bound first: the turn runs without the mailbox's lock.
         let lent = self.mailbox().lend();
-        let Some(mut life) = lent else {
+        let Some((mut life, waker)) = lent else {
             return Some(call);
         };
-        let rests = guard_now(|| life.serve(call)).unwrap_or_else(|_| {
+        let rests = guard_now(|| life.serve(call, waker.as_ref())).unwrap_or_else(|_| {
             // User code panicked where nothing guards it, in a drop say.
             let broken = &mut life.cell.broken;
             broken.get_or_insert_with(|| Broken::by_handler("a drop"));
@@ -134,13 +145,26 @@ impl<A: Actor> Slot<A> {
 
 impl<A: Actor> Life<A> {
     /// Runs a call while the task rests. Whether the task need not know of it.
-    fn serve(&mut self, call: A::Call) -> bool {
+    fn serve(&mut self, call: A::Call, waker: Option<&Waker>) -> bool {
         self.cell.served = true;
         self.cell.stir();
         if let Some(job) = self.cell.admit(call, None) {
             self.run_at_once(job);
         }
+        if let Some(waker) = waker {
+            self.save_here(waker);
+        }
         self.cell.rests_on()
+    }
+
+    /// Begins the commit that is due, unless others are about to join. What it touched is at hand still,
+    /// and the task need not run before storage has answered.
+    fn save_here(&mut self, waker: &Waker) {
+        let Cell { saving, broken, .. } = &self.cell;
+        if saving.is_due() && !saving.is_crowded() && broken.is_none() {
+            self.cell.save(&self.state);
+            self.cell.poll_side(&mut Context::from_waker(waker));
+        }
     }
 }
 
@@ -153,8 +177,8 @@ impl<A: Actor> Cell<A> {
 
     /// Whether, while the task rests, a caller may run a turn.
     pub(super) fn may_be_lent(&self) -> bool {
-        self.machine.is_started()
-            && !self.beside
+        self.may_begin()
+            && (!self.beside || self.only_saves())
             && self.broken.is_none()
             && self.vigil.is_none()
             && self.jobs.is_empty()
@@ -162,9 +186,22 @@ impl<A: Actor> Cell<A> {
             && self.batch.is_empty()
     }
 
+    /// Whether a commit that is due waits while those come back whom the last one answered: the task goes
+    /// behind them, and they run their turns themselves.
+    pub(super) fn lets_others_join(&mut self, cx: &mut Context<'_>) -> bool {
+        let waits = self.may_be_lent()
+            && self.saving.is_crowded()
+            && self.slot.mailbox().poll_quiet(cx)
+            && self.saving.waits_once();
+        if waits {
+            cx.waker().wake_by_ref();
+        }
+        waits
+    }
+
     /// After a turn that a caller ran: whether the task waits for the right things still.
     fn rests_on(&mut self) -> bool {
-        let has_more = self.slot.news.is_there() || self.stores && self.saving.is_due();
+        let has_more = self.slot.news.is_there() || self.stores && self.saving.is_news();
         if has_more || !self.may_be_lent() {
             return false;
         }

@@ -270,7 +270,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Whether another message may begin: while storage hangs, what waits for it is bounded (P6).
-    fn may_begin(&self) -> bool {
+    pub(super) fn may_begin(&self) -> bool {
         self.machine.is_started()
             && (!self.beside
                 || self.gate.len() < self.options().mailbox && !self.has_no_room_for_frame())
@@ -353,17 +353,15 @@ impl<A: Actor> Cell<A> {
 
     /// Nothing to do: arms the timer, and sleeps if it is time.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Step<A>> {
-        let mut now = None;
         if !self.quiet {
             self.quiet = true;
             if self.machine.counts_idle_time() {
-                let read = Instant::now();
-                now = Some(read);
+                let now = Instant::now();
                 if let Some(vigil) = &mut self.vigil {
-                    vigil.heard = read;
+                    vigil.heard = now;
                 }
-                if !self.machine.quiet(read) {
-                    self.tell_at(read, Event::Quiet);
+                if !self.machine.quiet(now) {
+                    self.tell_at(now, Event::Quiet);
                 }
             }
             if !self.effects.is_empty() {
@@ -394,7 +392,7 @@ impl<A: Actor> Cell<A> {
         // A later deadline leaves the timer as it is: when it fires too early, it is set anew. One
         // that will wake this task need not be asked again.
         let armed = self.armed.filter(|it| *it <= next);
-        if now.is_some_and(|now| armed.is_some_and(|it| now < it)) {
+        if armed.is_some() && self.timer.as_ref().is_some_and(|it| !it.is_elapsed()) {
             return Poll::Pending;
         }
         if self.poll_timer(cx, armed.unwrap_or(next)).is_pending() {

@@ -108,7 +108,7 @@ pub(super) struct Mailbox<A: Actor> {
     pub(super) wakes: Wakes,
     limit: u32,
     /// The cell's; kept from one wait to the next.
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
     /// What came after `next`; empty while there is none.
     calls: Queue<Msg<A>>,
     beside: Option<Box<Beside<A>>>,
@@ -452,6 +452,16 @@ impl<A: Actor> Mailbox<A> {
         }
         self.register(cx);
         Poll::Pending
+    }
+
+    /// Whether nothing has come; registers for what does.
+    pub(super) fn poll_quiet(&mut self, cx: &Context<'_>) -> bool {
+        let is_quiet =
+            !self.rung && self.stop.is_none() && !self.has_turns() && self.waiting() == 0;
+        if is_quiet {
+            self.register(cx);
+        }
+        is_quiet
     }
 
     pub(super) fn register(&mut self, cx: &Context<'_>) {

@@ -70,6 +70,11 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Whether nothing but a commit goes on beside the turns.
+    pub(super) fn only_saves(&self) -> bool {
+        self.free.is_none() && self.background.is_none()
+    }
+
     fn poll_commit(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready((since, result)) = self.saving.poll(cx) {
             match result {

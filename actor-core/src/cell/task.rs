@@ -207,6 +207,9 @@ impl<A: Actor> Life<A> {
         if self.cell.stores {
             self.cell.saving.look_at_clock();
             if self.cell.must_save() {
+                if self.cell.lets_others_join(cx) {
+                    return Poll::Pending;
+                }
                 self.cell.save(&self.state);
             }
         }

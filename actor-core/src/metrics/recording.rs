@@ -121,6 +121,7 @@ impl Hibernating {
 }
 
 /// When something began.
+#[derive(Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {

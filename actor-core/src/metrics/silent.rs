@@ -41,6 +41,7 @@ impl Hibernating {
     pub(crate) fn set(&self, _: &Meters, _: usize) {}
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct Stopwatch;
 
 impl Stopwatch {
