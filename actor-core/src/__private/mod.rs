@@ -69,6 +69,19 @@ pub trait Wire: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Wire for T {}
 
+/// What a field of an actor may be, unless serde is told how to store it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in the state of an actor",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or put `#[actor(transient)]` on the field"
+)]
+pub trait Kept: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Kept for T {}
+
+/// Has the compiler say so where it is not.
+pub const fn kept<T: Kept>() {}
+
 /// Of `Result<T, E>`, what an action that may fail returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is named like `Result` but is not one",

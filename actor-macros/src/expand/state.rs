@@ -37,7 +37,9 @@ fn stored(model: &State) -> TokenStream {
         });
         quote! { #(#attrs)* #skip #ident: #named }
     });
+    let kept = kept(model);
     quote! {
+        #kept
         #[derive(__p::Serialize, __p::Deserialize)]
         #[serde(crate = "::actor_core::__private::serde", remote = #name, rename = #name)]
         #(#[serde(#serde)])*
@@ -51,6 +53,23 @@ fn stored(model: &State) -> TokenStream {
         #[serde(crate = "::actor_core::__private::serde", transparent)]
         struct __Read(#[serde(deserialize_with = "__Stored::deserialize")] #actor);
     }
+}
+
+/// Asks of each field whether it can be stored, before serde does in words of its own. Where serde is told
+/// how, it alone knows.
+fn kept(model: &State) -> Option<TokenStream> {
+    let told = |it: &Attribute| it.path().is_ident("serde");
+    let plain = model
+        .fields
+        .iter()
+        .filter(|it| !it.transient && !it.attrs.iter().any(told));
+    let asked: Vec<_> = plain
+        .map(|Field { ty, attrs, .. }| {
+            let ty = without_self(ty.to_token_stream(), &model.item.ident);
+            quote_spanned!(ty.span()=> #(#attrs)* __p::kept::<#ty>();)
+        })
+        .collect();
+    (!asked.is_empty()).then(|| quote!(const _: () = { #(#asked)* };))
 }
 
 /// A field's type as it stands in another struct, where `Self` would be that struct.

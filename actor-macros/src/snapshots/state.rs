@@ -23,6 +23,9 @@ pub struct ChatRoomHandle(::actor_core::__private::ActorHandle<ChatRoom>);
 )]
 const _: () = {
     use ::actor_core::__private as __p;
+    const _: () = {
+        __p::kept::<String>();
+    };
     #[derive(__p::Serialize, __p::Deserialize)]
     #[serde(
         crate = "::actor_core::__private::serde",
