@@ -52,6 +52,42 @@ for (const encoding of ENCODINGS) {
 			assert.deepEqual(await actor.transactionAutomaticRollback(), [{ id: 2, value: "after" }]);
 		});
 
+		test("a statement waits for a transaction that is held", async () => {
+			const actor = raw();
+			await actor.insertValue("one");
+			assert.equal(await actor.isTransactionHolding(), false);
+			const held = actor.holdTransaction();
+			await until("the transaction is held", () => actor.isTransactionHolding());
+			let counted = false;
+			const count = actor.getCountWithSubmissionBarrier().finally(() => (counted = true));
+			await until("the count was asked for", () => actor.isSqlOperationSubmitted());
+			await pause(50);
+			assert.equal(counted, false);
+			assert.equal(await actor.isSqlOperationSubmitted(), true);
+			await actor.releaseHeldTransaction();
+			await held;
+			assert.equal(await count, 1);
+			assert.equal(await actor.isTransactionHolding(), false);
+			assert.equal(await actor.isSqlOperationSubmitted(), false);
+		});
+
+		test("an action that is held keeps its actor awake", async () => {
+			const watching = newKey();
+			const observer = client.lifecycleObserver.getOrCreate([watching]);
+			const sleeps = async () => (await observer.getEvents()).filter((it) => it.event === "sleep").length;
+			const actor = raw();
+			await actor.configureLifecycleObserver(watching);
+			const held = actor.holdActorAwake();
+			await until("the action is held", () => actor.isActorAwakeHeld());
+			const before = await sleeps();
+			// Three times as long as it stays awake with nothing to do.
+			await pause(300);
+			assert.equal(await sleeps(), before);
+			await actor.releaseActorAwake();
+			await held;
+			await until("it slept", async () => (await sleeps()) > before);
+		});
+
 		test("transactions and statements go one after another", async () => {
 			const values = await raw().concurrentTransactions();
 			assert.deepEqual(values.slice(0, 2), ["first-start", "first-end"]);
