@@ -176,6 +176,33 @@ fn rule_ids(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Tests of behaviour have their registries, clocks and storage from the kit that users have. What the kit
+/// cannot do, it learns; where a test is of what the kit stands for, a comment above says so.
+#[test]
+fn behaviour_is_tested_with_the_kit() {
+    const BY_HAND: &[&str] = &[
+        "Registry::builder(",
+        "registry_over(&",
+        "Memory::new(",
+        "Faults::new(",
+        "impl Clock for",
+    ];
+    let it = Path::new(env!("CARGO_MANIFEST_DIR")).join("it");
+    let mut bad = Vec::new();
+    for file in rust_files(it) {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut above = "";
+        for (at, line) in text.lines().enumerate() {
+            let is_by_hand = BY_HAND.iter().any(|it| line.contains(it));
+            if is_by_hand && !above.trim_start().starts_with("// By hand: ") {
+                bad.push(format!("{}:{}: {}", file.display(), at + 1, line.trim()));
+            }
+            above = line;
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
 #[test]
 fn every_crate_is_looked_at() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -253,7 +280,11 @@ fn module_of(file: &Path) -> String {
 /// The source files of a crate. Snapshots of expansions and files of the guide are not source.
 fn sources(krate: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut todo = vec![root.join(krate).join("src")];
+    rust_files(root.join(krate).join("src"))
+}
+
+fn rust_files(folder: PathBuf) -> Vec<PathBuf> {
+    let mut todo = vec![folder];
     let mut files = Vec::new();
     while let Some(path) = todo.pop() {
         if path.is_dir() {

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{memory, registry_over};
+use crate::registry;
 
 /// What the workers of a test did, in order; and the way to tell them something.
 #[derive(Clone, Debug, Default)]
@@ -239,7 +239,7 @@ impl Worker {
 async fn worker(key: &str, orders: u32) -> (Registry, WorkerHandle, Board) {
     let board = board(key);
     board.orders.store(orders, Ordering::Relaxed);
-    let registry = registry_over(&memory(), |it| it.actor::<Worker>()).await;
+    let registry = registry(|it| it.actor::<Worker>()).await;
     let worker = registry.get_or_create::<Worker>(key);
     (registry, worker, board)
 }

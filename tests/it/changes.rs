@@ -6,15 +6,13 @@ use std::{sync::Arc, time::Duration};
 use actor_core::{
     actor::Derived,
     prelude::*,
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    storage::Memory,
+    testing::{Fault, Faults, TestRegistry},
 };
 use futures_util::poll;
 use tokio::time::sleep;
 
-use crate::{registry, registry_over};
+use crate::registry;
 
 #[actor(sleep_after = "10s", on_state_change_timeout = "1s")]
 #[derive(Default)]
@@ -187,10 +185,9 @@ impl Lazy {
 }
 
 /// A lazy actor over storage whose writes the test holds back.
-async fn lazy() -> (Arc<Faults<Memory>>, Registry, LazyHandle) {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Lazy>()).await;
+async fn lazy() -> (Arc<Faults<Memory>>, TestRegistry, LazyHandle) {
+    let registry = TestRegistry::start(|it| it.actor::<Lazy>()).await;
+    let faults = Arc::clone(registry.storage());
     let lazy = registry.get_or_create::<Lazy>("a");
     lazy.set(0, None).await.unwrap();
     sleep(Duration::from_secs(61)).await;

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actor_core::{CallError, prelude::*};
+use actor_core::{CallError, prelude::*, storage::Driver as _, testing::TestRegistry};
 use serde::{Deserialize, Serialize};
 
 use tokio::time::sleep;
 
-use crate::{memory, registry, registry_over};
+use crate::registry;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Join {
@@ -295,8 +295,7 @@ impl Trap {
 
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_hook_that_panics_is_not_run_again() {
-    let driver = memory();
-    let registry = registry_over(&driver, |it| it.actor::<Trap>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Trap>()).await;
     let trap = registry.get_or_create::<Trap>("one");
     let bad = trap.connect("bad".into()).await.unwrap();
     let good = trap.connect("good".into()).await.unwrap();
@@ -307,7 +306,13 @@ async fn a_disconnect_hook_that_panics_is_not_run_again() {
     sleep(Duration::from_secs(10)).await;
     assert_eq!(trap.counts().await.unwrap(), (2, 1));
     let id = trap.resolve().await.unwrap();
-    let entries = driver.load(id, &[]).await.unwrap().unwrap().entries;
+    let entries = registry
+        .storage()
+        .load(id, &[])
+        .await
+        .unwrap()
+        .unwrap()
+        .entries;
     assert_eq!(entries.len(), 1, "no row is left");
 }
 

@@ -3,14 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use actor_core::{
-    Registry,
     prelude::*,
-    storage::{Driver, Memory, faults::Faults},
+    storage::Memory,
+    testing::{Faults, TestRegistry},
 };
 use futures_util::poll;
 use tokio::time::{Instant, sleep};
-
-use crate::registry_over;
 
 #[derive(Debug, Event, PartialEq)]
 pub(crate) enum Rung {
@@ -101,13 +99,10 @@ impl Fleeting {
 }
 
 /// A registry over storage whose writes the test holds back.
-async fn held() -> (Arc<Faults<Memory>>, Registry) {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| {
-        it.actor::<Safe>().actor::<Quick>().actor::<Fleeting>()
-    })
-    .await;
+async fn held() -> (Arc<Faults<Memory>>, TestRegistry) {
+    let registry =
+        TestRegistry::start(|it| it.actor::<Safe>().actor::<Quick>().actor::<Fleeting>()).await;
+    let faults = Arc::clone(registry.storage());
     (faults, registry)
 }
 

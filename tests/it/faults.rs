@@ -11,7 +11,7 @@ use std::{
 };
 
 use actor_core::{
-    ActorId, Address, CloseFrame, Registry,
+    ActorId, Address, CloseFrame,
     clock::Timestamp,
     connection::Frame,
     gateway::ConnectRequest,
@@ -21,8 +21,8 @@ use actor_core::{
     storage::{
         ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, Memory, NewActor,
         ScanRange, StorageError,
-        faults::{Fault, Faults},
     },
+    testing::{Fault, TestRegistry},
 };
 use async_trait::async_trait;
 use tokio::time::sleep;
@@ -49,15 +49,14 @@ impl Tally {
     }
 }
 
-async fn open(faults: &Arc<Faults<Memory>>) -> Registry {
-    let driver: Arc<dyn Driver> = Arc::clone(faults) as _;
-    registry_over(&driver, |it| it.actor::<Tally>()).await
+async fn open() -> TestRegistry {
+    TestRegistry::start(|it| it.actor::<Tally>()).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_commit_fails_its_replies_and_reloads() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let registry = open().await;
+    let faults = registry.storage();
     let tally = registry.get_or_create::<Tally>("one");
     let conn = tally.connect(Value::Undefined).await.unwrap();
     assert_eq!(conn.count(1).await.unwrap(), 1);
@@ -74,8 +73,8 @@ async fn a_failed_commit_fails_its_replies_and_reloads() {
 
 #[tokio::test(start_paused = true)]
 async fn a_torn_commit_is_reported_failed_and_kept() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let registry = open().await;
+    let faults = registry.storage();
     let tally = registry.get_or_create::<Tally>("one");
     tally.count(1).await.unwrap();
     faults.script([Some(Fault::Tear)]);
@@ -89,8 +88,8 @@ async fn a_torn_commit_is_reported_failed_and_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_cannot_read_fails_and_the_next_tries_again() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let registry = open().await;
+    let faults = registry.storage();
     let tally = registry.get_or_create::<Tally>("one");
     tally.count(1).await.unwrap();
     sleep(Duration::from_secs(10)).await;
@@ -102,8 +101,8 @@ async fn a_start_that_cannot_read_fails_and_the_next_tries_again() {
 
 #[tokio::test(start_paused = true)]
 async fn p5_storage_that_never_answers_is_not_waited_for_for_ever() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let registry = open().await;
+    let faults = registry.storage();
     let tally = registry.get_or_create::<Tally>("one");
     tally.count(1).await.unwrap();
     faults.hold();
@@ -121,8 +120,8 @@ async fn p5_storage_that_never_answers_is_not_waited_for_for_ever() {
 /// Callers count up over several actors while writes fail, tear and the process dies at a point the
 /// seed chooses; then everything is opened again.
 async fn round(seed: u64) {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let mut registry = open().await;
+    let faults = registry.storage();
     faults.seeded(seed, 5);
     faults.crash_after(usize::try_from(seed % 40).unwrap() + 1);
     let mut callers = Vec::new();
@@ -147,8 +146,7 @@ async fn round(seed: u64) {
     for caller in callers {
         results.push(caller.await.unwrap());
     }
-    let after = Arc::new(faults.restart());
-    let registry = open(&after).await;
+    registry.crash().await;
     for (actor, acked, unsure) in results {
         let tally = registry.get_or_create::<Tally>(format!("actor {actor}"));
         let counted = tally.counted().await.unwrap();
@@ -200,9 +198,8 @@ impl Inn {
 /// no room, and who comes next has to start it all the same.
 #[tokio::test(start_paused = true)]
 async fn p6_what_waits_for_an_actor_that_cannot_start_does_not_lock_it_up() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Inn>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Inn>()).await;
+    let faults = registry.storage();
     let inn = registry.get_or_create::<Inn>("one");
     let mut guests = Vec::new();
     for _ in 0..3 {
@@ -219,9 +216,8 @@ async fn p6_what_waits_for_an_actor_that_cannot_start_does_not_lock_it_up() {
 /// What clients want to hear is kept for an actor that cannot start, but not without end.
 #[tokio::test(start_paused = true)]
 async fn p6_subscriptions_to_an_actor_that_cannot_start_are_bounded() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Inn>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Inn>()).await;
+    let faults = registry.storage();
     let inn = registry.get_or_create::<Inn>("one").actor().await.unwrap();
     let request = ConnectRequest {
         encoding: Encoding::Json,
@@ -337,6 +333,7 @@ impl Twice {
 async fn k6_a_commit_that_comes_after_its_life_does_not_happen() {
     let late = Arc::new(Late::default());
     let driver: Arc<dyn Driver> = Arc::clone(&late) as _;
+    // By hand: the storage is the test's own.
     let registry = registry_over(&driver, |it| it.actor::<Twice>()).await;
     let twice = registry.get_or_create::<Twice>("one");
     twice.set(1).await.unwrap();

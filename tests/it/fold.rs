@@ -18,14 +18,14 @@ use actor_core::{
     storage::{
         ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, Memory, NewActor,
         ScanRange, StorageError,
-        faults::{Fault, Faults},
     },
+    testing::{Fault, TestRegistry},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::sleep;
 
-use crate::{memory, registry_over};
+use crate::{registry, registry_over};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -124,8 +124,8 @@ async fn say(socket: &mut WebSocket, more: u32) -> Option<String> {
     }
 }
 
-async fn foyer(driver: &Arc<dyn Driver>) -> (Registry, FoyerHandle) {
-    let registry = registry_over(driver, |it| it.actor::<Foyer>()).await;
+async fn foyer() -> (TestRegistry, FoyerHandle) {
+    let registry = TestRegistry::start(|it| it.actor::<Foyer>()).await;
     let foyer = registry.get_or_create::<Foyer>("one");
     (registry, foyer)
 }
@@ -202,7 +202,9 @@ async fn p4_the_first_message_waits_for_the_connection_that_sent_it() {
     const SOCKETS: usize = 300;
     let counted = Arc::new(Counted::default());
     let driver: Arc<dyn Driver> = Arc::clone(&counted) as _;
-    let (_registry, foyer) = foyer(&driver).await;
+    // By hand: the storage is the test's own.
+    let registry = registry_over(&driver, |it| it.actor::<Foyer>()).await;
+    let foyer = registry.get_or_create::<Foyer>("one");
     let mut sockets = sockets(&foyer, SOCKETS).await;
     asleep(&foyer).await;
     for (expected, number) in [("1", 7), ("1", 200), ("2", 7)] {
@@ -228,7 +230,7 @@ async fn p4_the_first_message_waits_for_the_connection_that_sent_it() {
 
 #[tokio::test(start_paused = true)]
 async fn c6_an_event_reaches_those_whom_nobody_asked_for() {
-    let (_registry, foyer) = foyer(&memory()).await;
+    let (_registry, foyer) = foyer().await;
     let mut conns = Vec::new();
     for number in 0..3 {
         conns.push(foyer.connect(number.to_string()).await.unwrap());
@@ -247,7 +249,7 @@ async fn c6_an_event_reaches_those_whom_nobody_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn h12_a_client_that_goes_while_the_actor_sleeps_is_told_of_and_nobody_else() {
-    let (_registry, foyer) = foyer(&memory()).await;
+    let (_registry, foyer) = foyer().await;
     let mut sockets = sockets(&foyer, 3).await;
     asleep(&foyer).await;
     drop(sockets.remove(1));
@@ -261,8 +263,7 @@ async fn h12_a_client_that_goes_while_the_actor_sleeps_is_told_of_and_nobody_els
 /// H12, H14: one that cannot be read back costs its own socket, whoever asked for it, and is forgotten.
 #[tokio::test(start_paused = true)]
 async fn h12_one_that_cannot_be_read_is_closed_and_its_row_goes() {
-    let driver = memory();
-    let (_registry, foyer) = foyer(&driver).await;
+    let (registry, foyer) = foyer().await;
     let mut sockets = sockets(&foyer, 4).await;
     for damaged in [1, 2] {
         let said = say(&mut sockets[damaged], 13).await;
@@ -280,7 +281,13 @@ async fn h12_one_that_cannot_be_read_is_closed_and_its_row_goes() {
     }
     asleep(&foyer).await;
     let actor = foyer.resolve().await.unwrap();
-    let entries = driver.load(actor, &[]).await.unwrap().unwrap().entries;
+    let entries = registry
+        .storage()
+        .load(actor, &[])
+        .await
+        .unwrap()
+        .unwrap()
+        .entries;
     let is_row = |it: &&Entry| it.value.windows(6).any(|it| it == b"params");
     assert_eq!(entries.iter().filter(is_row).count(), 2);
     assert_eq!(foyer.gone().await.unwrap(), [""; 0]);
@@ -288,9 +295,8 @@ async fn h12_one_that_cannot_be_read_is_closed_and_its_row_goes() {
 
 #[tokio::test(start_paused = true)]
 async fn g4_after_a_save_that_failed_connections_are_what_is_stored() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let (_registry, foyer) = foyer(&driver).await;
+    let (registry, foyer) = foyer().await;
+    let faults = registry.storage();
     let mut sockets = sockets(&foyer, 2).await;
     assert_eq!(say(&mut sockets[0], 1).await.as_deref(), Some("1"));
     foyer.save().await.unwrap();
@@ -336,7 +342,7 @@ impl Porch {
 
 #[tokio::test(start_paused = true)]
 async fn h12_whose_hook_was_cut_off_is_told_of_in_the_next_life() {
-    let registry = registry_over(&memory(), |it| it.actor::<Porch>()).await;
+    let registry = registry(|it| it.actor::<Porch>()).await;
     let porch = registry.get_or_create::<Porch>("one");
     let stays = porch.connect("stays".into()).await.unwrap();
     let goes = porch.open_websocket("", "goes".into()).await.unwrap();

@@ -11,18 +11,13 @@ use std::{
 };
 
 use actor_core::{
-    Registry,
     prelude::*,
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    storage::Memory,
+    testing::{Fault, Faults, TestRegistry},
 };
 use futures_util::poll;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::{Instant, sleep, timeout};
-
-use crate::registry_over;
 
 #[derive(Debug, Event, PartialEq)]
 pub(crate) enum Said {
@@ -236,20 +231,19 @@ impl Bomber {
     }
 }
 
-async fn open() -> (Arc<Faults<Memory>>, Registry) {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| {
+async fn open() -> (Arc<Faults<Memory>>, TestRegistry) {
+    let registry = TestRegistry::start(|it| {
         it.actor::<Victim>()
             .actor::<Newborn>()
             .actor::<Mayfly>()
             .actor::<Bomber>()
     })
     .await;
+    let faults = Arc::clone(registry.storage());
     (faults, registry)
 }
 
-async fn victim() -> (Arc<Faults<Memory>>, Registry, VictimHandle) {
+async fn victim() -> (Arc<Faults<Memory>>, TestRegistry, VictimHandle) {
     let (faults, registry) = open().await;
     let victim = registry.get_or_create::<Victim>("one");
     victim.add().await.unwrap();

@@ -11,7 +11,7 @@ use std::{
 use actor_core::{prelude::*, testing::TestRegistry};
 use tokio::{runtime, task, time::sleep};
 
-use super::{memory, registry_over};
+use crate::registry;
 
 #[derive(Debug, Event, PartialEq)]
 pub(crate) enum Mark {
@@ -189,7 +189,7 @@ async fn p7_a_handler_that_waits_where_it_said_it_would_not_is_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn p1_turns_of_many_callers_are_one_at_a_time_and_none_is_lost() {
     const CALLS: u32 = 2_000;
-    let registry = registry_over(&memory(), |it| it.actor::<Tally>()).await;
+    let registry = registry(|it| it.actor::<Tally>()).await;
     let tally = registry.get_or_create::<Tally>("one");
     let callers: Vec<_> = (0..8)
         .map(|caller| {
@@ -227,7 +227,7 @@ fn a_caller_in_another_runtime_leaves_the_turn_to_the_task() {
     };
     let (home, away) = (runtime(), runtime());
     let (registry, tally) = home.block_on(async {
-        let registry = registry_over(&memory(), |it| it.actor::<Tally>()).await;
+        let registry = registry(|it| it.actor::<Tally>()).await;
         let tally = registry.get_or_create::<Tally>("one");
         tally.add().await.unwrap();
         (registry, tally)
@@ -247,7 +247,7 @@ fn a_life_at_rest_ends_with_its_runtime() {
         .build()
         .unwrap();
     let registry = runtime.block_on(async {
-        let registry = registry_over(&memory(), |it| it.actor::<Tally>()).await;
+        let registry = registry(|it| it.actor::<Tally>()).await;
         registry.get_or_create::<Tally>("one").hold().await.unwrap();
         task::yield_now().await;
         registry

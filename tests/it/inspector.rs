@@ -1,16 +1,12 @@
 //! The inspector: what it shows, what it changes, and whom it lets in.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actor_core::{
-    inspector::Inspector,
-    prelude::*,
-    storage::{Driver, Memory, faults::Faults},
-};
+use actor_core::{inspector::Inspector, prelude::*, testing::TestRegistry};
 use futures_util::poll;
 use tokio::time::sleep;
 
-use crate::{registry, registry_over};
+use crate::registry;
 
 #[derive(Debug, Event)]
 pub(crate) enum Rung {
@@ -101,9 +97,8 @@ async fn it_shows_state_connections_and_actions() {
 /// P2: who is told that the state was replaced finds it so, and what is transient is not touched.
 #[tokio::test(start_paused = true)]
 async fn p2_a_replaced_state_is_durable_when_it_is_answered() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Bell>().inspector("t")).await;
+    let registry = TestRegistry::start(|it| it.actor::<Bell>().inspector("t")).await;
+    let faults = registry.storage();
     let inspector = registry.inspector("t").unwrap();
     let bell = registry.get_or_create::<Bell>("b");
     bell.ring().await.unwrap();
@@ -125,9 +120,8 @@ async fn p2_a_replaced_state_is_durable_when_it_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_state_that_does_not_fit_changes_nothing_and_saves_nothing() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Bell>().inspector("t")).await;
+    let registry = TestRegistry::start(|it| it.actor::<Bell>().inspector("t")).await;
+    let faults = registry.storage();
     let inspector = registry.inspector("t").unwrap();
     let bell = registry.get_or_create::<Bell>("b");
     bell.ring().await.unwrap();

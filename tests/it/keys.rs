@@ -148,6 +148,7 @@ async fn an_undeclared_type_says_so() {
         .await
         .unwrap_err();
     assert_eq!(code(&error), "actor.not_registered");
+    // By hand: the kit panics where a registry cannot be built.
     let twice = actor_core::Registry::builder()
         .actor::<Other>()
         .actor::<Other>()

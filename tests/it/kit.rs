@@ -115,3 +115,50 @@ async fn storage_fails_when_told() {
     diary.write_surely("b".into()).await.unwrap_err();
     assert_eq!(diary.lines().await.unwrap(), ["a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn time_passes_while_the_process_is_down() {
+    let mut registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    let first = diary.write("a".into()).await.unwrap();
+    let down = Duration::from_secs(3_600);
+    registry.crash_for(down).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    let second = diary.write("b".into()).await.unwrap();
+    assert_eq!(second.since(first), down);
+}
+
+/// Another program's diary, with the same stored form.
+mod later {
+    use super::*;
+
+    #[actor(name = "diary")]
+    #[derive(Default)]
+    pub(crate) struct Memoir {
+        lines: Vec<String>,
+    }
+
+    #[actor]
+    impl Memoir {
+        #[action]
+        async fn first(&self) -> Option<String> {
+            self.lines.first().cloned()
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_program_finds_what_the_first_left() {
+    let mut registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    diary.write("a".into()).await.unwrap();
+    registry.upgrade(|it| it.actor::<later::Memoir>()).await;
+    assert_eq!(SLEPT.get(), 1);
+    let memoir = registry.get_or_create::<later::Memoir>("one");
+    assert_eq!(memoir.first().await.unwrap().as_deref(), Some("a"));
+    assert_eq!(registry.actor_names(), ["diary"]);
+    // And goes on finding it.
+    registry.crash().await;
+    let memoir = registry.get_or_create::<later::Memoir>("one");
+    assert_eq!(memoir.first().await.unwrap().as_deref(), Some("a"));
+}

@@ -1,19 +1,16 @@
 //! An actor's own keys and values: one commit with the state (P3), read back as written, bounded (P6).
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use actor_core::{
-    CallError, Registry,
+    CallError,
     kv::{KvError, Range},
     prelude::*,
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    testing::{Fault, TestRegistry},
 };
 use tokio::time::sleep;
 
-use crate::{registry, registry_over};
+use crate::registry;
 
 thread_local! {
     /// How many ranges were read in this test, which has its thread to itself.
@@ -159,9 +156,8 @@ impl Lazy {
     }
 }
 
-async fn open(faults: &Arc<Faults<Memory>>) -> Registry {
-    let driver: Arc<dyn Driver> = Arc::clone(faults) as _;
-    registry_over(&driver, |it| it.actor::<Log>().actor::<Lazy>()).await
+async fn open() -> TestRegistry {
+    TestRegistry::start(|it| it.actor::<Log>().actor::<Lazy>()).await
 }
 
 fn is(error: &CallError<KvError>, code: &str) -> bool {
@@ -171,10 +167,11 @@ fn is(error: &CallError<KvError>, code: &str) -> bool {
 #[tokio::test(start_paused = true)]
 async fn p3_keys_and_state_are_saved_together_or_not_at_all() {
     for seed in 0..60 {
-        let faults = Arc::new(Faults::new(Memory::new()));
-        let registry = open(&faults).await;
-        faults.seeded(seed, 4);
-        faults.crash_after(usize::try_from(seed % 20).unwrap() + 1);
+        let mut registry = open().await;
+        registry.storage().seeded(seed, 4);
+        registry
+            .storage()
+            .crash_after(usize::try_from(seed % 20).unwrap() + 1);
         let log = registry.get_or_create::<Log>("one");
         let mut acked = Vec::new();
         for n in 0..30 {
@@ -184,7 +181,7 @@ async fn p3_keys_and_state_are_saved_together_or_not_at_all() {
             // Commits go on while the next lines come.
             let _ = log.put_free(format!("free/{n}"), "x".into()).await;
         }
-        let registry = open(&Arc::new(faults.restart())).await;
+        registry.crash().await;
         let (state, keys) = registry.get_or_create::<Log>("one").both().await.unwrap();
         assert_eq!(state, keys, "seed {seed}");
         assert!(acked.iter().all(|it| state.contains(it)), "seed {seed}");
@@ -193,11 +190,10 @@ async fn p3_keys_and_state_are_saved_together_or_not_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn p3_a_turn_that_waited_saves_its_keys_too() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let mut registry = open().await;
     let log = registry.get_or_create::<Log>("one");
     log.add_slowly("slow".into()).await.unwrap();
-    let registry = open(&Arc::new(faults.restart())).await;
+    registry.crash().await;
     let (state, keys) = registry.get_or_create::<Log>("one").both().await.unwrap();
     assert_eq!((state, keys), (vec!["slow".into()], vec!["slow".into()]));
 }
@@ -215,12 +211,11 @@ async fn what_a_panicking_turn_wrote_never_was() {
 
 #[tokio::test(start_paused = true)]
 async fn p2_an_answer_waits_for_what_its_handler_wrote() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let mut registry = open().await;
     let log = registry.get_or_create::<Log>("one");
     log.add("first".into()).await.unwrap();
     for free in [false, true] {
-        faults.script([Some(Fault::Refuse)]);
+        registry.storage().script([Some(Fault::Refuse)]);
         let failed = if free {
             log.put_free("key".into(), "value".into()).await
         } else {
@@ -232,37 +227,35 @@ async fn p2_an_answer_waits_for_what_its_handler_wrote() {
         assert_eq!(log.get("key".into()).await.unwrap(), None);
     }
     log.put("key".into(), "value".into()).await.unwrap();
-    let registry = open(&Arc::new(faults.restart())).await;
+    registry.crash().await;
     let log = registry.get_or_create::<Log>("one");
     assert_eq!(log.get("key".into()).await.unwrap().unwrap(), "value");
 }
 
 #[tokio::test(start_paused = true)]
 async fn s2_a_relaxed_save_that_failed_takes_its_keys_along_when_tried_again() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let mut registry = open().await;
     let lazy = registry.get_or_create::<Lazy>("one");
     lazy.put(1).await.unwrap();
     sleep(Duration::from_secs(2)).await;
-    faults.script([Some(Fault::Refuse)]);
+    registry.storage().script([Some(Fault::Refuse)]);
     lazy.put(2).await.unwrap();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(lazy.get().await.unwrap(), Some(2));
-    let registry = open(&Arc::new(faults.restart())).await;
+    registry.crash().await;
     let lazy = registry.get_or_create::<Lazy>("one");
     assert_eq!(lazy.get().await.unwrap(), Some(2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn ranges_see_what_is_saved_and_what_is_not_yet() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&faults).await;
+    let registry = open().await;
     let log = registry.get_or_create::<Log>("one");
     for key in ["a", "b", "c", "d", "e"] {
         log.put(key.into(), "old".into()).await.unwrap();
     }
     sleep(Duration::from_secs(10)).await;
-    faults.hold();
+    registry.storage().hold();
     // From here on nothing reaches the storage.
     let writer = log.clone();
     let waiting = tokio::spawn(async move {
@@ -272,7 +265,7 @@ async fn ranges_see_what_is_saved_and_what_is_not_yet() {
     let waiting_too = tokio::spawn(async move {
         writer.put("c2".into(), "new".into()).await.unwrap();
     });
-    while faults.waiting() == 0 {
+    while registry.storage().waiting() == 0 {
         tokio::task::yield_now().await;
     }
     let keys = |start: &str, end: &str, limit, reverse| {
@@ -288,7 +281,7 @@ async fn ranges_see_what_is_saved_and_what_is_not_yet() {
         tokio::task::yield_now().await;
     }
     assert!(!all.is_finished());
-    faults.release();
+    registry.storage().release();
     waiting.await.unwrap();
     waiting_too.await.unwrap();
     assert_eq!(all.await.unwrap(), ["a", "c", "c2", "d", "e"]);

@@ -1,11 +1,9 @@
 //! Create, wake, sleep, destroy, shut down: which hooks run when, and what survives.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actor_core::{Registry, prelude::*, storage::Driver};
+use actor_core::{prelude::*, testing::TestRegistry};
 use tokio::time::{Instant, sleep};
-
-use crate::{memory, registry_over};
 
 #[derive(Debug, Event, PartialEq)]
 pub(crate) enum Note {
@@ -102,12 +100,12 @@ impl Diary {
     }
 }
 
-async fn open(driver: &Arc<dyn Driver>) -> Registry {
-    registry_over(driver, |it| it.actor::<Diary>()).await
+async fn open() -> TestRegistry {
+    TestRegistry::start(|it| it.actor::<Diary>()).await
 }
 
-async fn diary() -> (Registry, DiaryHandle) {
-    let registry = open(&memory()).await;
+async fn diary() -> (TestRegistry, DiaryHandle) {
+    let registry = open().await;
     let diary = registry
         .get_or_create_with::<Diary>("mine", &"ann".into())
         .unwrap();
@@ -176,16 +174,14 @@ async fn h3_leaving_a_sleeping_actor_wakes_it_for_on_disconnect() {
 
 #[tokio::test(start_paused = true)]
 async fn h12_a_row_without_a_client_gets_its_disconnect_on_the_next_wake() {
-    let driver = memory();
-    let registry = open(&driver).await;
+    let mut registry = open().await;
     let diary = registry
         .get_or_create_with::<Diary>("mine", &"ann".into())
         .unwrap();
     let ann = diary.connect("ann".into()).await.unwrap();
-    // As after a crash: the process is gone, its rows are not.
-    std::mem::forget(ann);
-    drop((diary, registry));
-    let registry = open(&driver).await;
+    // The process is gone, its rows are not.
+    registry.crash().await;
+    drop(ann);
     let diary = registry.get::<Diary>("mine");
     diary.note().await.unwrap();
     let log = diary.log().await.unwrap();
@@ -230,7 +226,7 @@ async fn g3_the_grace_deadline_aborts_what_still_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_on_sleep_does_not_stop_the_sleep() {
-    let registry = open(&memory()).await;
+    let registry = open().await;
     let diary = registry
         .get_or_create_with::<Diary>("mine", &"restless".into())
         .unwrap();
@@ -245,7 +241,7 @@ async fn a_panic_in_on_sleep_does_not_stop_the_sleep() {
 
 #[tokio::test(start_paused = true)]
 async fn p5_a_start_that_takes_too_long_names_its_hook() {
-    let registry = open(&memory()).await;
+    let registry = open().await;
     let diary = registry
         .get_or_create_with::<Diary>("mine", &"heavy sleeper".into())
         .unwrap();
@@ -261,7 +257,7 @@ async fn p5_a_start_that_takes_too_long_names_its_hook() {
 
 #[tokio::test(start_paused = true)]
 async fn s7_a_create_that_fails_is_tried_again_with_the_same_input() {
-    let registry = open(&memory()).await;
+    let registry = open().await;
     let diary = registry
         .get_or_create_with::<Diary>("mine", &"nobody".into())
         .unwrap();
@@ -298,8 +294,7 @@ async fn destroy_frees_the_key_for_a_new_actor() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_takes_every_actor_through_its_sleep_path() {
-    let driver = memory();
-    let registry = open(&driver).await;
+    let registry = open().await;
     for i in 0..20 {
         let key = format!("d{i}");
         let diary = registry
@@ -318,7 +313,7 @@ async fn shutdown_takes_every_actor_through_its_sleep_path() {
 
 #[tokio::test(start_paused = true)]
 async fn an_actor_that_nobody_holds_leaves_memory_when_it_sleeps() {
-    let registry = open(&memory()).await;
+    let registry = open().await;
     for i in 0..10 {
         let key = format!("d{i}");
         registry

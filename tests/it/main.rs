@@ -48,12 +48,7 @@ mod sql;
 mod timeouts;
 mod websockets;
 
-use actor_core::{
-    Registry,
-    registry::RegistryBuilder,
-    storage::{Driver, Memory},
-    testing::TestRegistry,
-};
+use actor_core::{Registry, registry::RegistryBuilder, storage::Driver, testing::TestRegistry};
 use std::sync::Arc;
 
 /// A registry over memory, with whatever actors `declare` adds.
@@ -63,15 +58,12 @@ async fn registry(
     TestRegistry::start(declare).await.clone()
 }
 
-/// A registry over storage that others look into too.
+/// A registry over storage of the test's own, which the kit does not have.
 async fn registry_over(
     driver: &Arc<dyn Driver>,
     declare: impl FnOnce(RegistryBuilder) -> RegistryBuilder,
 ) -> Registry {
+    // By hand: see above.
     let builder = Registry::builder().shared_storage(Arc::clone(driver));
     declare(builder).build().await.unwrap()
-}
-
-fn memory() -> Arc<dyn Driver> {
-    Arc::new(Memory::new())
 }

@@ -1,12 +1,8 @@
 //! Actors that call, tell and hear each other.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actor_core::{
-    CallError,
-    prelude::*,
-    storage::{Driver, Memory, faults::Faults},
-};
+use actor_core::{CallError, prelude::*, testing::TestRegistry};
 use futures_util::poll;
 use tokio::{
     runtime::Handle,
@@ -14,7 +10,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{registry, registry_over};
+use crate::registry;
 
 #[derive(Debug, Event)]
 pub(crate) enum Said {
@@ -259,9 +255,8 @@ async fn a_call_that_a_handler_blocks_on_goes_through() {
 /// P2: what an actor tells others rests on what it has saved.
 #[tokio::test(start_paused = true)]
 async fn p2_it_is_told_once_the_teller_is_durable() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Node>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Node>()).await;
+    let faults = registry.storage();
     let (a, b) = (
         registry.get_or_create::<Node>("a"),
         registry.get_or_create::<Node>("b"),

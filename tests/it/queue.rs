@@ -1,21 +1,17 @@
 //! Queues: in order, durable, at least once, bounded, and asleep while nothing comes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actor_core::{
-    ActorHandle, Registry,
-    clock::{Clock, Timestamp},
+    ActorHandle,
     prelude::*,
     queue::{Letter, QueueError, SendOptions},
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    testing::{Fault, TestRegistry},
 };
 use futures_util::{StreamExt as _, future::join_all};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{memory, registry, registry_over};
+use crate::registry;
 
 #[derive(Debug, PartialEq, Queue)]
 pub(crate) enum Jobs {
@@ -187,26 +183,12 @@ impl Worker {
 }
 
 /// The time of day, as far as the paused clock has come.
-#[derive(Debug)]
-struct Paused(Instant);
-
-impl Clock for Paused {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_000_000).after(self.0.elapsed())
-    }
+async fn open() -> TestRegistry {
+    TestRegistry::start(|it| it.actor::<Desk>().actor::<Worker>()).await
 }
 
-async fn open(driver: &Arc<dyn Driver>) -> Registry {
-    registry_over(driver, |it| {
-        it.actor::<Desk>()
-            .actor::<Worker>()
-            .clock(Paused(Instant::now()))
-    })
-    .await
-}
-
-async fn desk() -> (Registry, DeskHandle) {
-    let registry = open(&memory()).await;
+async fn desk() -> (TestRegistry, DeskHandle) {
+    let registry = open().await;
     let desk = registry.get_or_create::<Desk>("one");
     (registry, desk)
 }
@@ -345,16 +327,15 @@ async fn q5_who_waits_hears_of_completion_or_of_time() {
 
 #[tokio::test(start_paused = true)]
 async fn q6_a_send_is_confirmed_once_it_is_durable() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let registry = open(&(Arc::clone(&faults) as _)).await;
+    let mut registry = open().await;
     let desk = registry.get_or_create::<Desk>("one");
     desk.send(Jobs::Add(1)).await.unwrap();
-    faults.script([Some(Fault::Refuse)]);
+    registry.storage().script([Some(Fault::Refuse)]);
     let error = desk.send(Jobs::Add(2)).await.unwrap_err();
     assert!(error.is("actor", "storage_failed"), "{error}");
     // The counters are as they were.
     assert_eq!(desk.send(Jobs::Add(3)).await.unwrap(), 2);
-    let registry = open(&(Arc::new(faults.restart()) as _)).await;
+    registry.crash().await;
     let desk = registry.get_or_create::<Desk>("one");
     let left = desk.batch(9).await.unwrap();
     let left: Vec<_> = left.into_iter().map(|it| it.1).collect();
@@ -376,10 +357,11 @@ async fn p3_a_message_shares_the_fate_of_its_turn() {
 #[tokio::test(start_paused = true)]
 async fn p3_messages_and_state_agree_after_every_crash() {
     for seed in 0..40 {
-        let faults = Arc::new(Faults::new(Memory::new()));
-        let registry = open(&(Arc::clone(&faults) as _)).await;
-        faults.seeded(seed, 4);
-        faults.crash_after(usize::try_from(seed % 20).unwrap() + 2);
+        let mut registry = open().await;
+        registry.storage().seeded(seed, 4);
+        registry
+            .storage()
+            .crash_after(usize::try_from(seed % 20).unwrap() + 2);
         let desk = registry.get_or_create::<Desk>("one");
         let mut acked = 0;
         for _ in 0..6 {
@@ -387,7 +369,7 @@ async fn p3_messages_and_state_agree_after_every_crash() {
             let _ = desk.take(false).await;
             acked += u32::from(desk.send(Jobs::Add(1)).await.is_ok());
         }
-        let registry = open(&(Arc::new(faults.restart()) as _)).await;
+        registry.crash().await;
         let desk = registry.get_or_create::<Desk>("one");
         let (sent, sum, left) = desk.seen().await.unwrap();
         let left = u32::try_from(left).unwrap();
@@ -432,7 +414,7 @@ impl Loose {}
 
 #[tokio::test(start_paused = true)]
 async fn q8_a_worker_sleeps_in_its_wait_and_wakes_with_a_message() {
-    let registry = open(&memory()).await;
+    let registry = open().await;
     let worker = registry.get_or_create::<Worker>("one");
     assert_eq!(worker.seen().await.unwrap(), (1, vec![]));
     sleep(3 * SECOND).await;

@@ -5,7 +5,7 @@
 //! leaves out the first half. Captured, what the panics on purpose say would fill the memory.
 //! `ACTOR_REPLAY_SEED=7` tries one again.
 
-use std::{collections::BTreeMap, env, future::poll_fn, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, env, future::poll_fn, time::Duration};
 
 use actor_core::{
     Message, WebSocket,
@@ -14,17 +14,12 @@ use actor_core::{
     kv::KvError,
     prelude::*,
     protocol::{Args, Encoding, ToClient, ToServer, client},
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    testing::{Fault, TestRegistry},
 };
 use tokio::{
     task::yield_now,
     time::{sleep, timeout},
 };
-
-use crate::registry_over;
 
 /// Orders of events in a normal run.
 const SEEDS: u64 = 1000;
@@ -268,9 +263,8 @@ async fn wind_up(socket: &Socket) {
 
 async fn one(seed: u64) {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Ledger>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Ledger>()).await;
+    let faults = registry.storage();
     let ledger = registry.get_or_create::<Ledger>("one");
     let mut lines = Lines::open(&registry, &ledger).await;
     if seed % WRAPS == WRAPS - 1 {

@@ -8,14 +8,10 @@ use actor_core::{
     gateway::{ConnectRequest, Socket},
     prelude::*,
     protocol::{Encoding, ToClient, ToServer, client},
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    storage::Memory,
+    testing::{Fault, Faults, TestRegistry},
 };
 use tokio::time::{sleep, timeout};
-
-use crate::registry_over;
 
 /// Events of a kind that are kept here.
 const KEEP: u64 = 5;
@@ -181,10 +177,9 @@ fn lines(range: impl Iterator<Item = u64>) -> Vec<String> {
     range.map(|it| format!("line {it}")).collect()
 }
 
-async fn paper() -> (Arc<Faults<Memory>>, Registry, PaperHandle) {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Paper>().actor::<Rumour>()).await;
+async fn paper() -> (Arc<Faults<Memory>>, TestRegistry, PaperHandle) {
+    let registry = TestRegistry::start(|it| it.actor::<Paper>().actor::<Rumour>()).await;
+    let faults = Arc::clone(registry.storage());
     let paper = registry.get_or_create::<Paper>("one");
     paper.print(0).await.unwrap();
     (faults, registry, paper)

@@ -1,21 +1,18 @@
 //! Raw HTTP requests: hooks around them, durability, what keeps awake, both ends hanging up.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use actor_core::{
     prelude::*,
     request::{Body, Hangup, IntoResponse, Request, Response},
-    storage::{
-        Driver, Memory,
-        faults::{Fault, Faults},
-    },
+    testing::{Fault, TestRegistry},
 };
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, poll, stream};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::{registry, registry_over};
+use crate::registry;
 
 #[derive(Debug, thiserror::Error, ActionError)]
 pub(crate) enum PageError {
@@ -336,9 +333,8 @@ async fn an_actor_without_a_handler_says_so() {
 /// P2: the head of a response waits until the state that it saw is durable.
 #[tokio::test(start_paused = true)]
 async fn p2_a_response_waits_for_its_commit() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Page>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Page>()).await;
+    let faults = registry.storage();
     let page = registry.get_or_create::<Page>("p");
     page.visits().await.unwrap();
     faults.hold();

@@ -1,14 +1,12 @@
 //! What an actor that wakes finds of its connections: rows, sockets, either, neither.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use actor_core::{
     ActorId, CloseFrame, Message, Socket, WebSocket,
     prelude::*,
-    storage::{
-        Batch, Driver, Entry, Memory, Op,
-        faults::{Fault, Faults},
-    },
+    storage::{Batch, Driver as _, Entry, Memory, Op},
+    testing::{Fault, Faults, TestRegistry},
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde::{Deserialize, Serialize};
@@ -17,8 +15,6 @@ use tokio::{
     task::yield_now,
     time::{sleep, timeout},
 };
-
-use crate::{memory, registry_over};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -84,7 +80,7 @@ fn bytes(id: ConnId) -> [u8; 16] {
 }
 
 /// The row of a connection.
-async fn row(driver: &Arc<dyn Driver>, actor: ActorId, conn: ConnId) -> Option<Entry> {
+async fn row(driver: &Faults<Memory>, actor: ActorId, conn: ConnId) -> Option<Entry> {
     let loaded = driver.load(actor, &[]).await.unwrap().unwrap();
     let mut entries = loaded.entries.into_iter();
     let has_params = |it: &Entry| it.value.windows(6).any(|it| it == b"params");
@@ -92,7 +88,7 @@ async fn row(driver: &Arc<dyn Driver>, actor: ActorId, conn: ConnId) -> Option<E
 }
 
 /// Writes as another process would that had the actor meanwhile.
-async fn write(driver: &Arc<dyn Driver>, actor: ActorId, ops: Vec<Op>) {
+async fn write(driver: &Faults<Memory>, actor: ActorId, ops: Vec<Op>) {
     let record = driver.record(actor).await.unwrap().unwrap();
     let mut batch = Batch::new(actor, record.generation.next(), 1);
     batch.ops = ops;
@@ -102,7 +98,7 @@ async fn write(driver: &Arc<dyn Driver>, actor: ActorId, ops: Vec<Op>) {
 /// Storage as a process leaves it that had the actor meanwhile: the row of one socket is as it was, that of another
 /// gone, and of the third unreadable. Answers with those rows that are to go.
 async fn spoil(
-    driver: &Arc<dyn Driver>,
+    driver: &Faults<Memory>,
     actor: ActorId,
     [fine, lost, damaged]: [&WebSocket; 3],
 ) -> [Entry; 3] {
@@ -144,8 +140,8 @@ async fn h12_each_connection_fares_by_itself() {
     let meters = recorder.snapshotter();
     let recorder = Box::leak(Box::new(recorder));
     let _guard = metrics::set_default_local_recorder(recorder);
-    let driver: Arc<dyn Driver> = Arc::new(Memory::new());
-    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Hall>()).await;
+    let driver = registry.storage();
     let hall = registry.get_or_create::<Hall>("one");
     let actor = hall.resolve().await.unwrap();
     let open = async |name: &str| {
@@ -158,7 +154,7 @@ async fn h12_each_connection_fares_by_itself() {
     let mut damaged = open("damaged").await;
     sleep(LONG).await;
 
-    let left = spoil(&driver, actor, [&fine, &lost, &damaged]).await;
+    let left = spoil(driver, actor, [&fine, &lost, &damaged]).await;
 
     restored(&meters);
     assert_eq!(say(&mut fine).await, "2");
@@ -197,8 +193,7 @@ async fn h12_each_connection_fares_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn h12_connections_come_back_oldest_first() {
     const SOCKETS: u32 = 8;
-    let driver = memory();
-    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let mut registry = TestRegistry::start(|it| it.actor::<Hall>()).await;
     let hall = registry.get_or_create::<Hall>("one");
     let actor = hall.resolve().await.unwrap();
     let mut sockets = Vec::new();
@@ -212,7 +207,7 @@ async fn h12_connections_come_back_oldest_first() {
     // Each time what waking finds is read from storage, because another process had the actor.
     for wake in 1..=3 {
         sleep(LONG).await;
-        write(&driver, actor, Vec::new()).await;
+        write(registry.storage(), actor, Vec::new()).await;
         let log = hall.log().await.unwrap();
         let mut heard: Vec<_> = (1..=SOCKETS).collect();
         heard.extend(std::iter::repeat_n(1, wake - 1));
@@ -224,9 +219,8 @@ async fn h12_connections_come_back_oldest_first() {
     }
 
     // Those that are lost with their process leave in the same order.
-    registry.abort();
-    let next = registry_over(&driver, |it| it.actor::<Hall>()).await;
-    let log = next.get::<Hall>("one").log().await.unwrap();
+    registry.crash().await;
+    let log = registry.get::<Hall>("one").log().await.unwrap();
     let left: Vec<_> = log
         .iter()
         .filter_map(|it| it.strip_suffix(" left"))
@@ -272,9 +266,8 @@ impl Widow {
 /// Its row stays until a commit takes it, and neither a start nor a commit that fails may have it run again.
 #[tokio::test(start_paused = true)]
 async fn c7_a_hook_of_leaving_that_panicked_does_not_run_again() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Widow>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Widow>()).await;
+    let driver = registry.storage();
     let widow = registry.get_or_create::<Widow>("one");
     let actor = widow.resolve().await.unwrap();
     drop(widow.connect(Value::Undefined).await.unwrap());
@@ -289,7 +282,7 @@ async fn c7_a_hook_of_leaving_that_panicked_does_not_run_again() {
     for _ in 0..2 {
         widow.ping().await.unwrap_err();
     }
-    faults.script([Some(Fault::Refuse)]);
+    driver.script([Some(Fault::Refuse)]);
     let _ = widow.ping().await;
     sleep(LONG).await;
     widow.ping().await.unwrap();
@@ -347,7 +340,7 @@ impl Crowd {
 /// Rows are read side by side, by four at a time.
 #[tokio::test(start_paused = true)]
 async fn p6_many_rows_are_read_by_few() {
-    let registry = registry_over(&memory(), |it| it.actor::<Crowd>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Crowd>()).await;
     let crowd = registry.get_or_create::<Crowd>("one");
     let mut sockets = Vec::new();
     for number in 0..1_000 {
@@ -371,8 +364,7 @@ thread_local! {
 #[tokio::test(start_paused = true)]
 async fn h12_many_sockets_come_back_and_hold_up_nobody() {
     const SOCKETS: usize = 1_000;
-    let driver = memory();
-    let registry = registry_over(&driver, |it| it.actor::<Hall>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Hall>()).await;
     let hall = registry.get_or_create::<Hall>("one");
     let mut sockets = Vec::new();
     for number in 0..SOCKETS {
@@ -434,14 +426,13 @@ impl Lounge {
 /// A row says that `on_connect` is over, so there is none before, whatever has to be saved anew.
 #[tokio::test(start_paused = true)]
 async fn h12_a_connection_that_is_not_open_has_no_row_after_a_failed_save() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Lounge>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Lounge>()).await;
+    let driver = registry.storage();
     let lounge = registry.get_or_create::<Lounge>("one");
     lounge.add().await.unwrap();
     let actor = lounge.resolve().await.unwrap();
     sleep(Duration::from_secs(2)).await;
-    faults.script([Some(Fault::Refuse)]);
+    driver.script([Some(Fault::Refuse)]);
     let guest = lounge.clone();
     let guest = tokio::spawn(async move { guest.connect("guest".into()).await });
     lounge.add().await.unwrap();
@@ -458,13 +449,12 @@ async fn h12_a_connection_that_is_not_open_has_no_row_after_a_failed_save() {
 /// nobody else's.
 #[tokio::test(start_paused = true)]
 async fn p4_a_socket_that_was_never_stored_does_not_hibernate() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Lounge>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Lounge>()).await;
+    let driver = registry.storage();
     let lounge = registry.get_or_create::<Lounge>("one");
     let mut early = lounge.open_websocket("", "early".into()).await.unwrap();
     sleep(Duration::from_secs(2)).await;
-    faults.seeded(1, 1);
+    driver.seeded(1, 1);
     let mut late = lounge.open_websocket("", "late".into()).await.unwrap();
     let actor = lounge.actor().await.unwrap();
     actor.sleep();
@@ -474,7 +464,7 @@ async fn p4_a_socket_that_was_never_stored_does_not_hibernate() {
     sleep(LONG).await;
     assert!(!actor.is_awake());
 
-    faults.heal();
+    driver.heal();
     early.send("there?").await.unwrap();
     assert_eq!(early.next().await, Some("heard".into()));
     assert_eq!(lounge.guests().await.unwrap(), ["early"]);

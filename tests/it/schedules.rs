@@ -1,58 +1,22 @@
 //! Schedules: once, at intervals, by name; awake, asleep, across restarts, overlapping, failing.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use actor_core::{
-    Registry, ScheduleId,
-    clock::{Clock, Timestamp},
+    ScheduleId,
+    clock::{Clock as _, Timestamp},
     prelude::*,
     schedule::{Cadence, Outcome, Retry, ScheduleError},
-    storage::{Driver, Memory, faults::Faults},
+    storage::Driver as _,
+    testing::{TestRegistry, VirtualClock},
 };
-use tokio::time::{Instant, sleep};
-
-use crate::memory;
-
-/// A clock that goes as tokio's does, and may be set.
-#[derive(Clone, Debug)]
-struct Paused {
-    start: Instant,
-    set: Arc<AtomicU32>,
-}
+use tokio::time::sleep;
 
 const EPOCH: u64 = 1_800_000_000_000;
 
-impl Paused {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            set: Arc::default(),
-        }
-    }
-
-    /// Sets the clock ahead.
-    fn jump(&self, by: Duration) {
-        let by = u32::try_from(by.as_millis()).unwrap();
-        self.set.fetch_add(by, Ordering::Relaxed);
-    }
-
-    /// Milliseconds since the test began.
-    fn millis(&self) -> u64 {
-        self.now().as_millis() - EPOCH
-    }
-}
-
-impl Clock for Paused {
-    fn now(&self) -> Timestamp {
-        let set = Duration::from_millis(self.set.load(Ordering::Relaxed).into());
-        Timestamp::from_millis(EPOCH).after(self.start.elapsed() + set)
-    }
+/// Milliseconds since the test began, as its clock has it.
+fn millis(clock: &VirtualClock) -> u64 {
+    clock.now().as_millis() - EPOCH
 }
 
 #[actor(
@@ -239,55 +203,19 @@ impl Agenda {
     }
 }
 
-async fn open(driver: &Arc<dyn Driver>, clock: &Paused) -> Registry {
-    let builder = Registry::builder().shared_storage(Arc::clone(driver));
-    builder
-        .clock(clock.clone())
-        .actor::<Agenda>()
-        .build()
-        .await
-        .unwrap()
+async fn start() -> TestRegistry {
+    let registry = TestRegistry::start(|it| it.actor::<Agenda>()).await;
+    registry.clock().set(Timestamp::from_millis(EPOCH));
+    registry
 }
 
-/// A process that may die.
-struct Process {
-    storage: Arc<Faults<Memory>>,
-    clock: Paused,
-    registry: Registry,
+fn mine(registry: &TestRegistry) -> AgendaHandle {
+    registry.get_or_create::<Agenda>("mine")
 }
 
-impl Process {
-    async fn start() -> Self {
-        Self::over(Faults::new(Memory::new()), Paused::new()).await
-    }
-
-    async fn over(storage: Faults<Memory>, clock: Paused) -> Self {
-        let storage = Arc::new(storage);
-        let driver: Arc<dyn Driver> = Arc::clone(&storage) as _;
-        let registry = open(&driver, &clock).await;
-        Self {
-            storage,
-            clock,
-            registry,
-        }
-    }
-
-    fn agenda(&self) -> AgendaHandle {
-        self.registry.get_or_create::<Agenda>("mine")
-    }
-
-    /// What is on disk, once the process is dead.
-    async fn die(self) -> (Faults<Memory>, Paused) {
-        let left = self.storage.restart();
-        self.registry.shutdown().await;
-        (left, self.clock)
-    }
-}
-
-async fn agenda() -> (Registry, AgendaHandle, Paused) {
-    let clock = Paused::new();
-    let registry = open(&memory(), &clock).await;
-    let agenda = registry.get_or_create::<Agenda>("mine");
+async fn agenda() -> (TestRegistry, AgendaHandle, VirtualClock) {
+    let registry = start().await;
+    let (agenda, clock) = (mine(&registry), registry.clock().clone());
     (registry, agenda, clock)
 }
 
@@ -337,30 +265,26 @@ async fn t7_an_alarm_wakes_the_sleeper_and_counts_as_activity() {
 
 #[tokio::test(start_paused = true)]
 async fn t7_a_restart_keeps_alarms_and_a_missed_one_comes_right_after() {
-    let process = Process::start().await;
-    let agenda = process.agenda();
+    let mut process = start().await;
+    let agenda = mine(&process);
     agenda.once(30_000, "missed".into()).await.unwrap();
     agenda.once(90_000, "met".into()).await.unwrap();
-    let (storage, clock) = process.die().await;
-    seconds(60).await;
-    let process = Process::over(storage, clock).await;
+    process.crash_for(Duration::from_secs(60)).await;
     seconds(60).await;
     assert_eq!(
-        process.agenda().log().await.unwrap(),
+        mine(&process).log().await.unwrap(),
         ["missed due 30000 at 60000", "met due 90000 at 90000"]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn t3_what_was_missed_comes_once_and_stays_on_its_grid() {
-    let process = Process::start().await;
-    process.agenda().every(10_000, "beat".into()).await.unwrap();
-    let (storage, clock) = process.die().await;
-    seconds(35).await;
-    let process = Process::over(storage, clock).await;
+    let mut process = start().await;
+    mine(&process).every(10_000, "beat".into()).await.unwrap();
+    process.crash_for(Duration::from_secs(35)).await;
     seconds(6).await;
     assert_eq!(
-        process.agenda().log().await.unwrap(),
+        mine(&process).log().await.unwrap(),
         ["beat due 10000 at 35000", "beat due 40000 at 40000"]
     );
 }
@@ -403,14 +327,13 @@ async fn t4_a_run_that_lasts_keeps_awake_and_the_next_is_skipped() {
 #[tokio::test(start_paused = true)]
 async fn t4_a_run_that_the_process_does_not_survive_is_interrupted() {
     for retry in [false, true] {
-        let process = Process::start().await;
-        process.agenda().fail("hang".into(), retry).await.unwrap();
+        let mut process = start().await;
+        mine(&process).fail("hang".into(), retry).await.unwrap();
         seconds(2).await;
-        let (storage, clock) = process.die().await;
-        let started = clock.millis();
-        let process = Process::over(storage, clock).await;
+        process.crash().await;
+        let started = millis(process.clock());
         seconds(5).await;
-        let agenda = process.agenda();
+        let agenda = mine(&process);
         assert_eq!(agenda.past(None).await.unwrap(), ["1 schedule.interrupted"]);
         let due: Vec<_> = agenda
             .list()
@@ -469,7 +392,7 @@ async fn a_run_is_tried_again_after_its_waits_and_then_put_aside() {
         assert_eq!(agenda.list().await.unwrap(), []);
         assert_eq!(agenda.discard(id).await.unwrap(), 1);
         assert_eq!(agenda.dead().await.unwrap(), []);
-        assert_eq!(clock.millis(), 60_000);
+        assert_eq!(millis(&clock), 60_000);
     }
 }
 
@@ -513,7 +436,7 @@ async fn a_clock_that_is_set_ahead_is_noticed() {
     let (_registry, agenda, clock) = agenda().await;
     agenda.once(3_600_000, "hour".into()).await.unwrap();
     seconds(2).await;
-    clock.jump(Duration::from_secs(3600));
+    clock.jump_ahead(Duration::from_secs(3600));
     seconds(61).await;
     assert_eq!(agenda.log().await.unwrap().len(), 1);
 }
@@ -536,35 +459,21 @@ impl Forgetful {
 
 #[tokio::test(start_paused = true)]
 async fn t8_a_schedule_of_an_action_that_is_gone_goes_too() {
-    let process = Process::start().await;
-    process.agenda().every(10_000, "beat".into()).await.unwrap();
-    process.agenda().once(10_000, "once".into()).await.unwrap();
-    let (storage, clock) = process.die().await;
-    let driver: Arc<dyn Driver> = Arc::new(storage);
-    let builder = Registry::builder().shared_storage(Arc::clone(&driver));
-    let registry = builder
-        .clock(clock)
-        .actor::<Forgetful>()
-        .build()
-        .await
-        .unwrap();
-    let agenda = registry.get_or_create::<Forgetful>("mine");
+    let mut process = start().await;
+    mine(&process).every(10_000, "beat".into()).await.unwrap();
+    mine(&process).once(10_000, "once".into()).await.unwrap();
+    process.upgrade(|it| it.actor::<Forgetful>()).await;
+    let agenda = process.get_or_create::<Forgetful>("mine");
     assert_eq!(agenda.list().await.unwrap(), 2);
     seconds(20).await;
     assert_eq!(agenda.list().await.unwrap(), 0);
-    assert_eq!(driver.next_alarm().await.unwrap(), None);
+    assert_eq!(process.storage().next_alarm().await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn t6_cron_goes_by_the_clocks_of_its_place() {
-    let (driver, clock) = (memory(), Paused::new());
-    let builder = Registry::builder().shared_storage(driver);
-    let registry = builder
-        .clock(clock)
-        .actor::<Cronic>()
-        .build()
-        .await
-        .unwrap();
+    let registry = TestRegistry::start(|it| it.actor::<Cronic>()).await;
+    registry.clock().set(Timestamp::from_millis(EPOCH));
     let cronic = registry.get_or_create::<Cronic>("mine");
     // The test begins on 15.01.2027 at 08:00 UTC.
     let due = cronic

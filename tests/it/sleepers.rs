@@ -116,6 +116,7 @@ async fn t7_only_who_is_due_is_looked_at() {
     }
     let asked =
         || [&driver.loads, &driver.looks, &driver.told].map(|it| it.swap(0, Ordering::Relaxed));
+    // By hand: the storage is the test's own.
     let builder = Registry::builder().shared_storage(Arc::clone(&driver) as Arc<dyn Driver>);
     let registry = builder
         .clock(clock.clone())

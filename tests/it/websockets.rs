@@ -1,16 +1,12 @@
 //! Raw WebSockets: hooks and their order, what passes, sleep, stop, failures.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actor_core::{
-    CloseFrame, Message, Socket, WebSocket,
-    prelude::*,
-    storage::{Driver, Memory, faults::Faults},
-};
+use actor_core::{CloseFrame, Message, Socket, WebSocket, prelude::*, testing::TestRegistry};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::{registry, registry_over};
+use crate::registry;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -294,9 +290,8 @@ async fn p7_a_message_that_panics_costs_nobody_his_socket() {
 
 #[tokio::test(start_paused = true)]
 async fn p2_nothing_is_sent_before_what_it_saw_is_durable() {
-    let faults = Arc::new(Faults::new(Memory::new()));
-    let driver: Arc<dyn Driver> = Arc::clone(&faults) as _;
-    let registry = registry_over(&driver, |it| it.actor::<Wire>()).await;
+    let registry = TestRegistry::start(|it| it.actor::<Wire>()).await;
+    let faults = registry.storage();
     let wire = registry.get_or_create::<Wire>("one");
     let mut socket = open(&wire, "").await;
     faults.hold();
@@ -311,13 +306,10 @@ async fn p2_nothing_is_sent_before_what_it_saw_is_durable() {
 
 #[tokio::test(start_paused = true)]
 async fn h12_a_socket_that_went_with_its_process_is_told_of_in_the_next() {
-    let faults = Faults::new(Memory::new());
-    let driver: Arc<dyn Driver> = Arc::new(faults.restart());
-    let first = registry_over(&driver, |it| it.actor::<Wire>()).await;
-    let _socket = open(&first.get_or_create::<Wire>("one"), "").await;
-    let driver: Arc<dyn Driver> = Arc::new(faults.restart());
-    let second = registry_over(&driver, |it| it.actor::<Wire>()).await;
-    let log = second.get_or_create::<Wire>("one").log().await.unwrap();
+    let mut registry = TestRegistry::start(|it| it.actor::<Wire>()).await;
+    let _socket = open(&registry.get_or_create::<Wire>("one"), "").await;
+    registry.crash().await;
+    let log = registry.get_or_create::<Wire>("one").log().await.unwrap();
     assert_eq!(
         log[4..],
         [

@@ -179,6 +179,20 @@ impl TestRegistry {
     ///
     /// If dropped before it completes, the old process is dead and there may be no new one.
     pub async fn crash(&mut self) {
+        self.crash_for(Duration::ZERO).await;
+    }
+
+    /// The process dies, as in [`crash`](Self::crash), and a new one starts so much later: what was due
+    /// meanwhile was missed.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`crash`](Self::crash).
+    pub async fn crash_for(&mut self, down: Duration) {
         self.storage.crash();
         #[cfg(feature = "sqlite")]
         for database in self.registry.host().sql.abort() {
@@ -186,6 +200,9 @@ impl TestRegistry {
             database.close().await;
         }
         self.registry.abort();
+        if !down.is_zero() {
+            sleep(down).await;
+        }
         self.begin_anew().await;
     }
 
@@ -200,6 +217,25 @@ impl TestRegistry {
     /// If dropped before it completes, the old process stops and there may be no new one.
     pub async fn restart(&mut self) {
         self.registry.shutdown().await;
+        self.begin_anew().await;
+    }
+
+    /// The process stops as it should, as in [`restart`](Self::restart), and another program starts over
+    /// what it left: one with whatever actors `declare` adds, as after a deployment.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`restart`](Self::restart).
+    pub async fn upgrade(
+        &mut self,
+        declare: impl Fn(RegistryBuilder) -> RegistryBuilder + Send + Sync + 'static,
+    ) {
+        self.registry.shutdown().await;
+        self.declare = Box::new(declare);
         self.begin_anew().await;
     }
 

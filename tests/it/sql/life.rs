@@ -12,11 +12,13 @@ use actor_core::{
     Registry,
     prelude::*,
     sql::{Sql, SqlError, Transaction},
-    storage::{Memory, Sqlite},
+    storage::Sqlite,
+    testing::TestRegistry,
 };
 use futures_util::future::join_all;
 
 use super::{Desk, code, number, run};
+
 use crate::registry;
 
 /// Notes down which hook saw what.
@@ -210,6 +212,7 @@ async fn each_step_of_a_migration_runs_once_and_whole() {
 
 /// In real time: the storage's thread does not stop a paused clock.
 async fn over_file(path: &Path, options: actor_core::storage::SqliteOptions) -> Registry {
+    // By hand: what is on a disk is what is looked at.
     Registry::builder()
         .actor::<Desk>()
         .actor::<Chronicle>()
@@ -397,28 +400,19 @@ async fn who_stores_nothing_has_a_database_for_one_life() {
 
 #[tokio::test(start_paused = true)]
 async fn memory_keeps_databases_through_a_restart() {
-    let memory = Memory::new();
-    let first = Registry::builder()
-        .actor::<Desk>()
-        .storage(memory.reopen())
-        .build()
-        .await
-        .unwrap();
+    let mut registry = TestRegistry::start(|it| it.actor::<Desk>()).await;
     run(
-        &first.get_or_create::<Desk>("a"),
+        &registry.get_or_create::<Desk>("a"),
         "create table t (n); insert into t values (1)",
     )
     .await;
-    // Not shut down: a crash.
-    drop(first);
-    let second = Registry::builder()
-        .actor::<Desk>()
-        .storage(memory.reopen())
-        .build()
-        .await
-        .unwrap();
+    registry.restart().await;
     assert_eq!(
-        number(&second.get_or_create::<Desk>("a"), "select count(*) from t").await,
+        number(
+            &registry.get_or_create::<Desk>("a"),
+            "select count(*) from t"
+        )
+        .await,
         1
     );
 }
