@@ -357,6 +357,37 @@ const FOUND: [(u32, u64, &str, &str, &str, &str); 3] = [
     ),
 ];
 
+/// The version of the tables in each file, as it was written.
+const SCHEMAS: [(u32, u32); 3] = [(1, 1), (2, 1), (3, 1)];
+
+/// Where SQLite keeps it in a file.
+fn schema_of(path: &Path) -> u32 {
+    let header = fs::read(path).unwrap();
+    u32::from_be_bytes(header[60..64].try_into().unwrap())
+}
+
+/// Whoever changes the tables of the storage leaves a file of each shape they had, and one of the present:
+/// add a program to `FOUND`, write its file, and never write another again.
+#[tokio::test]
+async fn s6_there_is_a_file_of_every_version_of_the_tables() {
+    for (program, schema) in SCHEMAS {
+        let found = schema_of(&golden(program));
+        assert_eq!(found, schema, "program {program} was written again");
+    }
+    assert_eq!(SCHEMAS.map(|it| it.0), FOUND.map(|it| it.0));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.db");
+    Sqlite::open(&path).unwrap().close().await.unwrap();
+    let present = schema_of(&path);
+    assert_ne!(present, 0);
+    for version in 1..=present {
+        assert!(
+            SCHEMAS.iter().any(|it| it.1 == version),
+            "there is no file of version {version} of the tables"
+        );
+    }
+}
+
 /// In real time: the storage's thread does not stop a paused clock.
 #[tokio::test]
 async fn s6_whatever_an_earlier_program_stored_is_read() {

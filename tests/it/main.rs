@@ -22,6 +22,7 @@ mod destroy;
 mod durability;
 mod endless;
 mod failures;
+mod falls;
 mod faults;
 mod fold;
 mod groups;
@@ -46,6 +47,7 @@ mod schedules;
 mod sleepers;
 mod sql;
 mod timeouts;
+mod told;
 mod websockets;
 
 use actor_core::{Registry, registry::RegistryBuilder, storage::Driver, testing::TestRegistry};
