@@ -18,12 +18,11 @@ use super::{
     queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
-    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Receiver, Spawn, Transport},
+    actor::{Actor, Ctx, Hub, Listener, LocalQueue, Spawn, Transport},
     clock::Timestamp,
     config::{ActorOptions, Durability},
     connection::{CloseFrame, Frame, Outbox, Rings, Ticket},
     error::ActorError,
-    id::ConnId,
     lifecycle::{Effect, Event, Machine, Stop},
     metrics::Awake,
     schedule::Fire,
@@ -449,43 +448,6 @@ impl<A: Actor> Cell<A> {
             Msg::Visit(visit) => self.receive_visit(*visit),
         }
         self.jobs.pop_front()
-    }
-
-    /// A call becomes a job; one over a connection that has gone is dropped with it.
-    pub(super) fn take_call(&mut self, call: A::Call, conn: Option<&ConnId>) -> Option<Job<A>> {
-        let job = self.admit(call, conn)?;
-        self.unless_free(job)
-    }
-
-    /// A job for a call, unless its connection has gone or may not call.
-    pub(super) fn admit(&mut self, mut call: A::Call, conn: Option<&ConnId>) -> Option<Job<A>> {
-        let caller = match conn {
-            None => None,
-            Some(id) => {
-                let caller = self.hub.table_with(*id).by_id(*id).cloned();
-                if caller.is_none() {
-                    // Its connection is closed, and that says why.
-                    A::reply(&mut call).forget();
-                    return None;
-                }
-                caller
-            }
-        };
-        let job = Job::call(call, caller);
-        if let Err(error) = self.may_call(&job) {
-            job.refuse(&error);
-            return None;
-        }
-        Some(job)
-    }
-
-    /// Starts a job beside everything else if it needs no turn.
-    pub(super) fn unless_free(&mut self, job: Job<A>) -> Option<Job<A>> {
-        if job.receiver() == Receiver::Free {
-            self.spawn_free(job);
-            return None;
-        }
-        Some(job)
     }
 }
 

@@ -6,7 +6,8 @@
 //!   in which [`restore`] brings the connections back, [`mod@stopping`] after. [`fold`]: what one leaves
 //!   to the next of its connections.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
-//! - [`tunnel`]: what clients send takes effect once. [`replay`]: what clients missed is sent again.
+//! - [`calls`]: calls become jobs. [`tunnel`]: what clients send takes effect once. [`replay`]: what
+//!   clients missed is sent again.
 //! - [`turns`]: handlers on the state, [`mod@atomic`]: those that leave nothing behind when they fail.
 //!   [`side`]: what goes on beside them, and [`background`]: what was left to itself.
 //! - [`here`]: calls that their callers run, while the task has nothing to do.
@@ -28,6 +29,7 @@ mod access;
 mod alarms;
 mod atomic;
 mod background;
+mod calls;
 mod claim;
 mod commit;
 mod connect;
