@@ -84,6 +84,15 @@ macro_rules! behaves {
         registry.advance(Duration::from_secs(61)).await;
         assert_eq!(counter.get().await.unwrap(), 6);
 
+        for _ in 0..2 {
+            let keyed = counter.idempotency_key("a");
+            assert_eq!(keyed.increment(1).await.unwrap(), 7);
+            assert_eq!(keyed.get().await.unwrap(), 7);
+        }
+        let other = counter.idempotency_key("a").increment(2).await;
+        let other = other.unwrap_err().to_actor_error();
+        assert!(other.is("idempotency", "key_reused"), "{other}");
+
         let error = counter.increment(i64::MAX).await.unwrap_err();
         let CallError::Action(CounterError::Overflow { by }) = &error else {
             panic!("{error}")

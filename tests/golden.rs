@@ -2,6 +2,7 @@
 //!
 //! `golden/program-<n>.db` was written by version `n` of the program below: a state, a connection whose
 //! client was there to the end, a schedule with arguments, a message of a queue, a value under a key.
+//! `golden/keys-1.db` has what calls with idempotency keys were answered.
 //! None of them is written again, whatever changes in here or in the library: `WRITE_GOLDEN=1` writes
 //! those that are missing.
 
@@ -16,7 +17,7 @@ use std::{
 };
 
 use actor_core::{
-    Registry,
+    CallError, Registry,
     clock::Timestamp,
     prelude::*,
     queue::QueueError,
@@ -266,6 +267,42 @@ mod third {
     }
 }
 
+/// A program that was called with idempotency keys.
+mod keyed {
+    use super::*;
+
+    #[actor(name = "till")]
+    #[derive(Default)]
+    pub(crate) struct Till {
+        cents: i64,
+    }
+
+    #[actor]
+    impl Till {
+        #[action]
+        async fn charge(&mut self, cents: i64, what: Vec<String>) -> Result<i64, ActorError> {
+            if 100 < cents {
+                let error = ActorError::user("too much").with_code("too_much");
+                return Err(error.with_status(402).with_metadata(what.len() as u64));
+            }
+            self.cents -= cents;
+            Ok(self.cents)
+        }
+    }
+
+    pub(super) fn what() -> Vec<String> {
+        vec!["tea".into(), "café".into()]
+    }
+
+    pub(super) async fn fill(registry: &Registry) {
+        let till = registry.get_or_create::<Till>("ann");
+        let charged = till.idempotency_key("a").charge(5, what()).await;
+        assert_eq!(charged.unwrap(), -5);
+        let refused = till.idempotency_key("b").charge(500, what()).await;
+        refused.unwrap_err();
+    }
+}
+
 thread_local! {
     /// Who hears of what runs by itself in this test, which has its thread to itself.
     static TOLD: RefCell<Option<mpsc::Sender<String>>> = const { RefCell::new(None) };
@@ -280,7 +317,15 @@ const HOUR: Duration = Duration::from_secs(3600);
 const WRITTEN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn golden(version: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/program-{version}.db"))
+    folder().join(format!("program-{version}.db"))
+}
+
+fn golden_keys() -> PathBuf {
+    folder().join("keys-1.db")
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
 /// A registry over a file, at this time.
@@ -327,6 +372,45 @@ async fn copy_of(version: u32) -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join("program.db");
     fs::copy(golden(version), &path).unwrap();
     (folder, path)
+}
+
+/// As [`write`], with keys.
+async fn write_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program.db");
+    let (driver, registry) = open(&path, WRITTEN, |it| it.actor::<keyed::Till>()).await;
+    keyed::fill(&registry).await;
+    registry.abort();
+    driver.close().await.unwrap();
+    fs::copy(&path, golden_keys()).unwrap();
+}
+
+/// What was answered is given again, so fingerprints of arguments and rows are what they were.
+#[tokio::test]
+async fn s6_answers_that_an_earlier_program_kept_are_given_again() {
+    if !golden_keys().exists() && std::env::var_os("WRITE_GOLDEN").is_some() {
+        write_keys().await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program.db");
+    fs::copy(golden_keys(), &path).unwrap();
+    for (hours, cents) in [(23, -5), (25, -10)] {
+        let now = WRITTEN.after(hours * HOUR);
+        let (_driver, registry) = open(&path, now, |it| it.actor::<keyed::Till>()).await;
+        let till = registry.get::<keyed::Till>("ann");
+        let (a, b) = (till.idempotency_key("a"), till.idempotency_key("b"));
+        assert_eq!(a.charge(5, keyed::what()).await.unwrap(), cents);
+        let error = b.charge(500, keyed::what()).await.unwrap_err();
+        // The handler's own value, or what came of it when it was kept.
+        assert_eq!(matches!(error, CallError::Actor(_)), hours < 24);
+        let error = error.to_actor_error();
+        assert!(error.is("user", "too_much"), "{error}");
+        assert_eq!((error.status(), error.metadata()), (402, Some(&2.into())));
+        let error = b.charge(501, keyed::what()).await.unwrap_err();
+        let error = error.to_actor_error();
+        assert!(error.is("idempotency", "key_reused"), "{error}");
+        registry.shutdown().await;
+    }
 }
 
 /// Of each version: the state, what the connection had, what the schedule was to say, the message.

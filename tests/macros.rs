@@ -135,6 +135,7 @@ async fn answer(registry: &Registry, action: &str, args: &str) -> String {
         body: format!("{{\"args\":{args}}}").into(),
         params: Value::Undefined,
         request: None,
+        idempotency_key: None,
     };
     let answer = gateway.action(&mut actor.clone(), request).await;
     let body = String::from_utf8(answer.body.to_vec()).unwrap();

@@ -44,6 +44,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "lifecycle",
         "connection",
+        "idempotency",
         "kv",
         "queue",
         "request",

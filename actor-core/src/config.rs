@@ -105,6 +105,18 @@ pub struct ActorOptions {
     pub max_queue_size: usize,
     /// Largest message of a queue with its envelope, in bytes. Default: 65,536.
     pub max_queue_message_size: usize,
+    /// How long the answer to a call with an
+    /// [idempotency key](crate::gateway::ActorHandle::idempotency_key) is kept, from when it was answered:
+    /// a call with the same key is given it until then, and runs from then on. Default: 24 h. A sleeping
+    /// actor is not woken to forget one; what is over goes when the next comes.
+    pub idempotency_window: Duration,
+    /// Most such answers at a time. For one more the oldest goes, whether its time is over or not.
+    /// Default: 1,024. The keys, not the answers, are in memory while the actor is awake and is called with
+    /// some; in an actor with durability `none` the answers are, too.
+    pub max_idempotency_keys: usize,
+    /// Largest such answer as it is stored, in bytes. In place of a larger one is kept that there was one:
+    /// a call with the same key does not run and is told `actor.answer_lost`. Default: 65,536.
+    pub max_idempotency_answer: usize,
     /// Which raw WebSockets outlive a sleep. One that does not keeps the actor awake while it is open,
     /// and is closed when the actor sleeps all the same. Default: [`Hibernate::Never`]. An actor whose
     /// sockets hibernate sees them again after a wake without an `on_websocket`.
@@ -261,6 +273,9 @@ impl Default for ActorOptions {
             warn_on_manual_transactions: true,
             max_queue_size: 1000,
             max_queue_message_size: 64 * 1024,
+            idempotency_window: Duration::from_secs(24 * 60 * 60),
+            max_idempotency_keys: 1_024,
+            max_idempotency_answer: 64 * 1024,
             hibernate_websockets: Hibernate::default(),
             max_message: 32 * 1024 * 1024,
             auto_reply: None,

@@ -140,6 +140,7 @@ pub mod connection;
 pub mod error;
 pub mod gateway;
 mod id;
+mod idempotency;
 pub mod inspector;
 mod journal;
 mod key;

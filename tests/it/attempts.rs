@@ -136,6 +136,7 @@ impl Fliers {
             body: r#"{"args":[]}"#.into(),
             params,
             request: None,
+            idempotency_key: None,
         };
         self.gateway.action(actor, request).await
     }

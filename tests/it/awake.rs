@@ -315,6 +315,7 @@ async fn b1_calls_requests_and_connections_are_seen() {
         body: "{\"args\":[]}".into(),
         params: Value::Undefined,
         request: None,
+        idempotency_key: None,
     };
     let seen = during(&actor, gateway.action(&mut actor.clone(), request)).await;
     assert_eq!(seen[0], "handler `fly` for 2.0s");

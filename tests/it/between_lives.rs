@@ -75,6 +75,7 @@ async fn ping(gateway: &Gateway, actor: &ActorRef) -> ActionResponse {
         body: r#"{"args":[]}"#.into(),
         params: Value::Undefined,
         request: None,
+        idempotency_key: None,
     };
     gateway.action(&mut actor.clone(), request).await
 }

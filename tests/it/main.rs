@@ -29,6 +29,7 @@ mod groups;
 mod hardening;
 mod here;
 mod hooks;
+mod idempotency;
 mod inspector;
 mod keys;
 mod kit;

@@ -38,7 +38,8 @@ pub(crate) enum Letters {
     max_outgoing = 150,
     max_queue_size = 1,
     max_queue_message_size = 64,
-    max_schedules = 1
+    max_schedules = 1,
+    max_idempotency_keys = 1
 )]
 #[derive(Default)]
 pub(crate) struct Metered {
@@ -330,6 +331,7 @@ async fn p6_what_limits_turn_away_is_counted() {
         body: body.into(),
         params: Value::Undefined,
         request: None,
+        idempotency_key: None,
     };
     let answer = gateway
         .action(&mut one, ask("{\"args\":[200]}".into()))
@@ -348,9 +350,15 @@ async fn p6_what_limits_turn_away_is_counted() {
     let _admitted = limiter.admit(local, None).unwrap();
     limiter.admit(local, None).unwrap_err();
 
+    let metered = watched.registry.get_or_create::<Metered>("one");
+    for key in ["a", "b", "c"] {
+        metered.idempotency_key(key).add().await.unwrap();
+    }
+
     let changes = watched.changes();
     for expected in [
         format!("actor_mailbox_refusals_total {refused}"),
+        "actor_idempotency_answers_dropped_total 2".into(),
         "actor_gateway_refusals_total address 1".into(),
         "actor_messages_too_long_total in 1".into(),
         "actor_messages_too_long_total out 1".into(),

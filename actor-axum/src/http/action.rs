@@ -23,6 +23,7 @@ pub(super) async fn call(
                 body: it.body,
                 params: it.params,
                 request: Some(it.parts),
+                idempotency_key: None,
             };
             gateway.action(actor, request).await
         }

@@ -222,6 +222,7 @@ async fn action(
         },
         params: Value::Undefined,
         request: Some(parts),
+        idempotency_key: None,
     };
     let response = gateway.action(&mut actor.clone(), request).await;
     Ok(answer::encoded(Encoding::Json, response))

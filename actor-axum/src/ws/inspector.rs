@@ -277,6 +277,7 @@ impl<'a> Session<'a> {
             body: Encoding::Cbor.encode_value(&Value::object([("args", args)])),
             params: Value::Undefined,
             request: None,
+            idempotency_key: None,
         };
         let response = self.gateway.action(&mut self.actor.clone(), request).await;
         let answer = Encoding::Cbor.decode_value(&response.body)?;

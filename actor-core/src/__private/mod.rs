@@ -335,6 +335,39 @@ impl<T> CannotGive for Giver<'_, T> {
     }
 }
 
+/// The arguments of a call, for its idempotency key.
+pub fn arguments<const N: usize>(
+    args: [Result<Value, ValueError>; N],
+) -> Result<Value, ActorError> {
+    let args: Result<Vec<_>, _> = args.into_iter().collect();
+    args.map(Value::Array)
+        .map_err(|error| ActorError::internal(format!("the arguments do not serialize: {error}")))
+}
+
+/// The arguments of a call that has not run.
+pub fn untaken<T>(args: &Option<T>) -> &T {
+    args.as_ref().expect("a call is looked at before it runs")
+}
+
+/// The place for an answer that was given before.
+pub struct Refill<'a, T, E>(pub &'a mut Reply<T, E>);
+
+impl<T: Wire, E> Refill<'_, T, E> {
+    pub fn refill(self, answer: Value) {
+        self.0.refill(answer);
+    }
+}
+
+/// Stands in for answers that cannot travel, of which answering tells already.
+pub trait CannotRefill: Sized {
+    fn refill(self, answer: Value) {
+        let _ = answer;
+        unreachable!("an action's answer can travel")
+    }
+}
+
+impl<T, E> CannotRefill for Refill<'_, T, E> {}
+
 /// Schedules the call of an action.
 pub fn submit<const N: usize>(
     draft: &Draft<'_>,

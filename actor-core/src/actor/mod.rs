@@ -54,7 +54,7 @@ pub(crate) use self::{
     failure::ON_ERROR,
     fold::{Fold, Folded, Row},
     hub::{Doorbell, Hub, News, Origin, Output, ReadTurn, Turn},
-    reply::{About, HttpAnswer, WireTo, aborted},
+    reply::{About, HttpAnswer, Outcome, WireTo, aborted},
     table::{Gone, Table, TooManySubscriptions},
     work::{Spawn, WorkGuard},
 };
@@ -62,6 +62,7 @@ use crate::{
     config::{ActorOptions, Durability},
     connection::{CloseFrame, Message},
     error::ActorError,
+    idempotency::unsupported,
     protocol::Args,
     queue::Queue,
     request::{Request, Response},
@@ -168,6 +169,24 @@ pub trait Actor: ActorType {
         args: Args,
         reply: &mut Option<WireReply>,
     ) -> Result<Self::Call, ActorError>;
+
+    /// The arguments of an action's call, by which two calls with the same idempotency key are told apart.
+    /// Unless given, such calls are refused.
+    ///
+    /// # Errors
+    ///
+    /// When they do not serialize.
+    fn arguments(call: &Self::Call) -> Result<Value, ActorError> {
+        let _ = call;
+        Err(unsupported())
+    }
+
+    /// Answers an action's call, by [`Reply::refill`], with what an earlier one with the same idempotency
+    /// key was answered. Unless given, with an error.
+    fn replay(call: &mut Self::Call, answer: Value) {
+        let _ = answer;
+        Self::reply(call).fail(unsupported());
+    }
 
     /// The call of a hook, `None` when the actor has no such hook.
     fn hook(hook: Hook<Self>) -> Option<Self::Call>;

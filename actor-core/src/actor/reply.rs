@@ -9,13 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
     connection::Outbox,
     error::{self, ActorError, CallError, IntoActorError, Unavailable},
     id::ActorId,
+    idempotency::FirstCall,
     key::Address,
     metrics,
     protocol::{self, ActorSpecifier, Encoding},
@@ -33,6 +34,22 @@ enum To<T, E> {
     Caller(oneshot::Sender<Result<T, CallError<E>>>),
     Wire(Box<WireReply>),
     Nobody,
+    /// As one of the others, and the answer is kept.
+    Kept(Box<Kept<T, E>>),
+}
+
+/// The answer to a call with an idempotency key.
+struct Kept<T, E> {
+    to: To<T, E>,
+    outcome: Outcome,
+}
+
+/// What becomes of a call with an idempotency key.
+#[derive(Debug)]
+pub struct Outcome {
+    pub(crate) first: FirstCall,
+    /// What the handler gave back, once it has.
+    pub(crate) answer: Option<Result<Value, ActorError>>,
 }
 
 impl<T, E> Reply<T, E> {
@@ -73,14 +90,16 @@ impl<T, E> Reply<T, E> {
         T: Serialize,
         E: IntoActorError,
     {
-        match &mut self.to {
-            To::Wire(wire) => wire.answer(match answer {
-                Ok(value) => Value::from_serialize(&value).map_err(|e| {
-                    ActorError::internal(format!("the reply does not serialize: {e}"))
-                }),
-                Err(error) => Err(error.to_actor_error()),
-            }),
-            To::Caller(_) => self.answer = Some(answer.map_err(CallError::Action)),
+        let to = match &mut self.to {
+            To::Kept(kept) => {
+                kept.outcome.answer = Some(to_value(&answer));
+                &mut kept.to
+            }
+            to => to,
+        };
+        match to {
+            To::Wire(wire) => wire.answer(to_value(&answer)),
+            To::Kept(_) | To::Caller(_) => self.answer = Some(answer.map_err(CallError::Action)),
             To::Nobody => {
                 if let Err(error) = &answer {
                     tracing::warn!(error = %error.to_actor_error(), "a handler without a caller failed");
@@ -90,9 +109,42 @@ impl<T, E> Reply<T, E> {
         }
     }
 
+    /// Answers with what an earlier call with the same idempotency key was answered.
+    pub fn refill(&mut self, answer: Value)
+    where
+        T: DeserializeOwned,
+    {
+        match &mut self.to {
+            To::Wire(wire) => wire.answer(Ok(answer)),
+            To::Kept(_) | To::Caller(_) | To::Nobody => {
+                self.answer = Some(answer.deserialize_into().map_err(|error| {
+                    let text = format!("the answer that was kept is none any more: {error}");
+                    ActorError::internal(text).into()
+                }));
+            }
+        }
+    }
+
+    /// Where the answer goes, whether or not it is kept.
+    fn way(&self) -> &To<T, E> {
+        match &self.to {
+            To::Kept(kept) => &kept.to,
+            to => to,
+        }
+    }
+
     /// Answers a hook, whose value goes to the library only and so need not serialize.
     pub fn fill_hook(&mut self, answer: Result<T, E>) {
         self.answer = Some(answer.map_err(CallError::Action));
+    }
+}
+
+/// An answer as a client is told it.
+fn to_value<T: Serialize, E: IntoActorError>(answer: &Result<T, E>) -> Result<Value, ActorError> {
+    match answer {
+        Ok(value) => Value::from_serialize(value)
+            .map_err(|e| ActorError::internal(format!("the reply does not serialize: {e}"))),
+        Err(error) => Err(error.to_actor_error()),
     }
 }
 
@@ -120,26 +172,36 @@ pub trait ReplySlot: Send {
 
     /// Says nothing, now or later: the call comes again.
     fn forget(&mut self);
+
+    /// Has the handler's answer noted too, so that it can be kept.
+    #[doc(hidden)]
+    fn keep(&mut self, outcome: Outcome);
+
+    /// Takes what was noted, if anything was to be.
+    #[doc(hidden)]
+    fn take_kept(&mut self) -> Option<Outcome>;
 }
 
 impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
     fn fail(&mut self, error: ActorError) {
+        drop(self.take_kept());
         match &mut self.to {
             To::Wire(wire) if wire.is_open() => wire.fill(Err(error)),
             To::Caller(_) if self.answer.is_none() => self.answer = Some(Err(error.into())),
-            To::Wire(_) | To::Caller(_) | To::Nobody => {}
+            To::Wire(_) | To::Caller(_) | To::Nobody | To::Kept(_) => {}
         }
     }
 
     fn has_failed(&self) -> bool {
-        match &self.to {
+        match self.way() {
             To::Wire(wire) => wire.has_failed,
-            To::Caller(_) | To::Nobody => matches!(self.answer, Some(Err(_))),
+            To::Caller(_) | To::Nobody | To::Kept(_) => matches!(self.answer, Some(Err(_))),
         }
     }
 
     fn revoke(&mut self, error: ActorError) {
         self.answer = None;
+        drop(self.take_kept());
         if let To::Wire(wire) = &mut self.to {
             wire.answer = None;
         }
@@ -156,10 +218,31 @@ impl<T: Send, E: Send> ReplySlot for Reply<T, E> {
             }
             To::Wire(mut wire) => wire.release(),
             To::Nobody => {}
+            To::Kept(kept) => {
+                self.to = kept.to;
+                self.release();
+            }
         }
     }
 
+    fn keep(&mut self, outcome: Outcome) {
+        let to = mem::replace(&mut self.to, To::Nobody);
+        self.to = To::Kept(Box::new(Kept { to, outcome }));
+    }
+
+    fn take_kept(&mut self) -> Option<Outcome> {
+        if !matches!(self.to, To::Kept(_)) {
+            return None;
+        }
+        let To::Kept(kept) = mem::replace(&mut self.to, To::Nobody) else {
+            return None;
+        };
+        self.to = kept.to;
+        Some(kept.outcome)
+    }
+
     fn forget(&mut self) {
+        drop(self.take_kept());
         if let To::Wire(mut wire) = mem::replace(&mut self.to, To::Nobody) {
             wire.to = None;
         }

@@ -141,6 +141,7 @@ impl<A: Actor> Cell<A> {
         if let Some(mut background) = self.background.take() {
             background.shutdown().await;
         }
+        self.give_up_waiting();
     }
 }
 

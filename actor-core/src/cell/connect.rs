@@ -160,7 +160,7 @@ impl<A: Actor> Cell<A> {
                 self.machine.work.begin(WorkKind::HttpCall);
                 self.publish(sending, inner);
             }
-            OpenDone::Call(call) => {
+            OpenDone::Call(call, key) => {
                 self.machine.work.begin(WorkKind::HttpCall);
                 match call {
                     Ok(call) => {
@@ -169,7 +169,11 @@ impl<A: Actor> Cell<A> {
                         match self.may_call(&job) {
                             Ok(()) => {
                                 job.then = Then::HttpDone(Arc::clone(inner));
-                                self.jobs.push_back(job);
+                                let job = match key {
+                                    Some(key) => self.unless_known(job, key),
+                                    None => Some(job),
+                                };
+                                self.jobs.extend(job);
                             }
                             Err(error) => {
                                 job.refuse(&error);

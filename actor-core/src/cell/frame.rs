@@ -180,6 +180,12 @@ fn call_cycle(chain: &[Arc<Frame>], to: &About) -> ActorError {
     ActorError::new("actor", "call_cycle", text).with_metadata(Value::object([("chain", chain)]))
 }
 
+/// Nobody waits for a call any more.
+pub(super) fn deadline_exceeded() -> ActorError {
+    let text = "the caller's time was over before the action could begin";
+    ActorError::new("actor", "deadline_exceeded", text)
+}
+
 impl Waits {
     /// How long the answer is waited for.
     pub(super) fn left(&self) -> Duration {
@@ -192,9 +198,7 @@ impl<A: Actor> live::Cell<A> {
     pub(super) fn take_peer_call(&mut self, peer: PeerCall<A>) -> Option<Job<A>> {
         let PeerCall { call, conn, waits } = peer;
         if waits.left().is_zero() {
-            let text = "the caller's time was over before the action could begin";
-            let error = ActorError::new("actor", "deadline_exceeded", text);
-            Job::<A>::call(call, None).refuse(&error);
+            Job::<A>::call(call, None).refuse(&deadline_exceeded());
             return None;
         }
         let mut job = self.admit(call, conn.as_deref())?;

@@ -203,8 +203,8 @@ pub(crate) struct Opening<A: Actor> {
 pub(crate) enum OpenDone<A: Actor> {
     /// Somebody is told.
     Tell(oneshot::Sender<Result<(), ActorError>>),
-    /// The one call it was opened for runs.
-    Call(Result<A::Call, (WireReply, ActorError)>),
+    /// The one call it was opened for runs, which may have an idempotency key.
+    Call(Result<A::Call, (WireReply, ActorError)>, Option<Arc<str>>),
     /// The raw request that it is runs.
     Request(A::Call),
     /// The message it was opened for goes into its queue.
@@ -219,12 +219,12 @@ impl<A: Actor> OpenDone<A> {
                 let _ = to.send(Err(error.clone()));
             }
             Self::Send(sending) => sending.refuse(error),
-            Self::Call(Ok(mut call)) | Self::Request(mut call) => {
+            Self::Call(Ok(mut call), _) | Self::Request(mut call) => {
                 let reply = A::reply(&mut call);
                 reply.fail(error.clone());
                 reply.release();
             }
-            Self::Call(Err((reply, _))) => {
+            Self::Call(Err((reply, _)), _) => {
                 let mut reply = crate::actor::Reply::<(), ActorError>::wire(reply);
                 reply.fail(error.clone());
                 reply.release();

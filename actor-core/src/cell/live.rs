@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    commit::Saving, gate::Gate, guard::guard_now, host::TypeInfo, job::Job, mailbox::Msg,
-    queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
+    commit::Saving, gate::Gate, guard::guard_now, host::TypeInfo, job::Job, keyed::Keyed,
+    mailbox::Msg, queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Spawn, Transport},
@@ -52,6 +52,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) change_is_due: bool,
     /// Whether `due` says something.
     has_due: bool,
+    /// Whether a call came with an idempotency key.
+    pub(super) is_keyed: bool,
     /// Why this life cannot go on.
     pub(super) broken: Option<Box<Broken>>,
     /// The context of calls through a handle, while none runs.
@@ -85,6 +87,8 @@ pub(super) struct Cell<A: Actor> {
     pub(super) awake: Option<Awake>,
     /// Absent for the many actors that keep no events.
     pub(super) rings: Option<Box<Rings>>,
+    /// Absent until a call comes with an idempotency key.
+    pub(super) keyed: Option<Box<Keyed<A>>>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -169,6 +173,8 @@ impl<A: Actor> Cell<A> {
             beside: false,
             change_is_due: false,
             has_due: false,
+            is_keyed: false,
+            keyed: None,
             stores,
             plain: None,
             broken: None,
@@ -438,6 +444,7 @@ impl<A: Actor> Cell<A> {
         match msg {
             Msg::Call(call, conn) => return self.take_call(call, conn.as_deref()),
             Msg::Peer(call) => return self.take_peer_call(*call),
+            Msg::Keyed(call) => return self.take_keyed(*call),
             Msg::Http(call) => self.open(Box::new(call.opening)),
             Msg::Send(sending) => self.take_in(*sending),
             Msg::Open(opening) => self.open(opening),

@@ -11,6 +11,7 @@ use super::{
     frame::PeerCall,
     here::Bed,
     job::{HttpCall, Opening},
+    keyed::KeyedCall,
     queue::Queue,
     visit::Visit,
     why::Question,
@@ -30,6 +31,8 @@ pub(crate) enum Msg<A: Actor> {
     Call(A::Call, Option<Arc<ConnId>>),
     /// A call by another actor.
     Peer(Box<PeerCall<A>>),
+    /// A call with an idempotency key, from inside the process.
+    Keyed(Box<KeyedCall<A>>),
     /// A call by a single HTTP request.
     Http(Box<HttpCall<A>>),
     /// A message for one of the actor's queues, from inside the process.

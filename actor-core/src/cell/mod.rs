@@ -6,7 +6,8 @@
 //!   in which [`restore`] brings the connections back, [`mod@stopping`] after. [`fold`]: what one leaves
 //!   to the next of its connections.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
-//! - [`calls`]: calls become jobs. [`tunnel`]: what clients send takes effect once. [`replay`]: what
+//! - [`calls`]: calls become jobs. [`keyed`]: those with an idempotency key, once.
+//!   [`tunnel`]: what clients send takes effect once. [`replay`]: what
 //!   clients missed is sent again.
 //! - [`turns`]: handlers on the state, [`mod@atomic`]: those that leave nothing behind when they fail.
 //!   [`side`]: what goes on beside them, and [`background`]: what was left to itself.
@@ -43,6 +44,7 @@ mod guard;
 mod here;
 mod host;
 mod job;
+mod keyed;
 mod live;
 mod mailbox;
 mod persist;
@@ -68,9 +70,10 @@ pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
     alarms::Alarms,
     claim::Claim,
-    frame::{PeerCall, current, is_inside},
+    frame::{PeerCall, Waits, current, is_inside},
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
+    keyed::KeyedCall,
     mailbox::{Msg, Refused},
     request::Asked,
     slot::{Slot, destroyed_meanwhile, gone, is_gone, stopped_while_waiting, stopping},

@@ -62,8 +62,11 @@ impl<A: Actor> Cell<A> {
             self.poll_commit(cx);
             self.poll_free(cx);
             self.poll_background(cx);
-            self.beside =
-                self.saving.is_in_flight() || self.free.is_some() || self.background.is_some();
+            self.poll_keyed(cx);
+            self.beside = self.keyed_wait()
+                || self.saving.is_in_flight()
+                || self.free.is_some()
+                || self.background.is_some();
         }
         if self.slot.news.is_there() {
             self.drain_outputs(false, self.options().durability);
@@ -72,7 +75,7 @@ impl<A: Actor> Cell<A> {
 
     /// Whether nothing but a commit goes on beside the turns.
     pub(super) fn only_saves(&self) -> bool {
-        self.free.is_none() && self.background.is_none()
+        self.free.is_none() && self.background.is_none() && !self.keyed_wait()
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) {
@@ -142,6 +145,7 @@ impl<A: Actor> Cell<A> {
             let job = match next {
                 Some(Msg::Call(call, conn)) => self.take_call(call, conn.as_deref()),
                 Some(Msg::Peer(call)) => self.take_peer_call(*call),
+                Some(Msg::Keyed(call)) => self.take_keyed(*call),
                 Some(Msg::SocketCall(sent)) => self.take_sent(*sent),
                 Some(_) | None => break,
             };
@@ -315,11 +319,10 @@ impl<A: Actor> Cell<A> {
         if exclusive {
             self.state_changed();
         }
-        let spec = &A::HANDLERS[A::handler(&job.call)];
-        let durability = match self.options().durability {
-            Durability::None => Durability::None,
-            actors => spec.durability.unwrap_or(actors),
-        };
+        if self.is_keyed {
+            self.keep_answer(&mut job.call);
+        }
+        let durability = self.durability_of(&job);
         if exclusive && durability == Durability::Acked && job.ticket.is_some() {
             self.note_effect(&job);
         }
@@ -340,7 +343,7 @@ impl<A: Actor> Cell<A> {
         self.want_save();
     }
 
-    fn follow(&mut self, mut job: Job<A>, tag: u64) {
+    pub(super) fn follow(&mut self, mut job: Job<A>, tag: u64) {
         use super::job::Then;
         match job.then {
             Then::Reply | Then::Peer(_) => match job.ticket {

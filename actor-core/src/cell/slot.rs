@@ -109,6 +109,7 @@ impl<A: Actor> Slot<A> {
         let is_free = match &msg {
             Msg::Call(call, _) => is_free::<A>(call),
             Msg::Peer(it) => is_free::<A>(&it.call),
+            Msg::Keyed(it) => is_free::<A>(&it.call),
             Msg::SocketCall(sent) => is_free::<A>(&sent.call),
             Msg::Http(_)
             | Msg::Send(_)

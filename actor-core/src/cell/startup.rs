@@ -459,6 +459,11 @@ pub(super) fn refuse<A: Actor>(msg: Msg<A>, error: &ActorError) {
             reply.fail(error.clone());
             reply.release();
         }
+        Msg::Keyed(mut keyed) => {
+            let reply = A::reply(&mut keyed.call);
+            reply.fail(error.clone());
+            reply.release();
+        }
         Msg::SocketCall(mut sent) => {
             let reply = A::reply(&mut sent.call);
             reply.fail(error.clone());

@@ -60,6 +60,17 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// When the outputs of a handler may leave.
+    pub(super) fn durability_of(&self, job: &Job<A>) -> Durability {
+        match self.options().durability {
+            Durability::None => Durability::None,
+            actors => {
+                let own = A::HANDLERS[A::handler(&job.call)].durability;
+                own.unwrap_or(actors)
+            }
+        }
+    }
+
     /// One turn with the state to itself.
     pub(super) async fn run_exclusive(
         &mut self,
@@ -172,7 +183,7 @@ impl<A: Actor> Cell<A> {
             if free {
                 self.start_waiting_free();
             }
-            if again {
+            if again || free {
                 self.poll_side(cx);
             }
             if !again && stop.is_none() {
@@ -224,7 +235,7 @@ impl<A: Actor> Cell<A> {
                 cx.waker().wake_by_ref();
             }
             while running.len() < READERS
-                && let Some(next) = self.next_reader(state)
+                && let Some(next) = self.next_reader(state, cx)
             {
                 running.push(share(state, self.shared(next), &cut));
                 cx.waker().wake_by_ref();
@@ -248,7 +259,7 @@ impl<A: Actor> Cell<A> {
     }
 
     /// The next job if it is a reader, with short reads run on the way.
-    fn next_reader(&mut self, state: &A) -> Option<Job<A>> {
+    fn next_reader(&mut self, state: &A, cx: &Context<'_>) -> Option<Job<A>> {
         if !self.machine.is_started() {
             return None;
         }
@@ -273,7 +284,12 @@ impl<A: Actor> Cell<A> {
             if self.batch.front().is_some_and(is_for_reader)
                 && let Some(msg) = self.batch.pop_front()
             {
-                return self.begin(msg);
+                let job = self.begin(msg);
+                if job.is_none() {
+                    // It was refused, or waits for something that is to be asked for.
+                    cx.waker().wake_by_ref();
+                }
+                return job;
             }
         }
         let is_reader = self
@@ -323,6 +339,7 @@ fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
     let receiver = match msg {
         Msg::Call(call, _) => Some(A::HANDLERS[A::handler(call)].receiver),
         Msg::Peer(it) => Some(A::HANDLERS[A::handler(&it.call)].receiver),
+        Msg::Keyed(it) => Some(A::HANDLERS[A::handler(&it.call)].receiver),
         Msg::SocketCall(sent) => Some(A::HANDLERS[A::handler(&sent.call)].receiver),
         Msg::Frame(_) => raw::receiver_of_messages::<A>(),
         Msg::Http(_)

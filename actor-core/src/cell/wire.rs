@@ -117,6 +117,8 @@ pub(crate) struct WireCall<'a> {
     pub(crate) params: Value,
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(crate) claim: Claim,
+    /// Its idempotency key.
+    pub(crate) key: Option<Arc<str>>,
 }
 
 /// A message sent to a queue by a client's HTTP request.
@@ -194,7 +196,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             transport: Transport::Http,
             listener: Listener::Nobody,
             request: call.request,
-            done: OpenDone::Call(call_or_error),
+            done: OpenDone::Call(call_or_error, call.key),
             claim: call.claim,
         };
         self.send(Msg::Http(Box::new(HttpCall { opening })))

@@ -122,6 +122,23 @@ impl Actor for Counter {
         Ok(call)
     }
 
+    // What calls with an idempotency key are told apart by, and how one is answered as an earlier one was.
+    // Without these two such calls are refused.
+    fn arguments(call: &Call) -> Result<Value, ActorError> {
+        Ok(Value::Array(match call {
+            Call::Increment(by, _) => vec![(*by).into()],
+            Call::Get(_) | Call::Double(_) | Call::Later(_) => Vec::new(),
+        }))
+    }
+
+    fn replay(call: &mut Call, answer: Value) {
+        match call {
+            Call::Increment(_, reply) => reply.refill(answer),
+            Call::Get(reply) | Call::Double(reply) => reply.refill(answer),
+            Call::Later(reply) => reply.refill(answer),
+        }
+    }
+
     fn hook(_hook: Hook<Self>) -> Option<Call> {
         None
     }

@@ -9,7 +9,7 @@ pub const MASKED_MESSAGE: &str = "An internal error occurred";
 #[must_use]
 pub fn is_public(group: &str, code: &str) -> bool {
     match group {
-        "user" | "inspector" | "message" | "schedule" | "queue" | "kv" => true,
+        "user" | "inspector" | "message" | "schedule" | "queue" | "kv" | "idempotency" => true,
         "auth" => code == "forbidden",
         "actor" => matches!(
             code,
@@ -38,6 +38,9 @@ pub fn status(group: &str, code: &str) -> u16 {
         ("actor", "not_found" | "action_not_found" | "request_not_defined") => 404,
         ("actor", "method_not_allowed") => 405,
         ("actor", "action_timed_out" | "deadline_exceeded") => 408,
+        ("idempotency", "invalid_key") => 400,
+        ("idempotency", "in_progress") => 409,
+        ("idempotency", "key_reused") => 422,
         ("actor", "call_cycle") => 508,
         ("guard", "retry_attempts_exceeded") => 502,
         ("actor", "overloaded") | ("sql", "overloaded" | "too_many_open") => 503,

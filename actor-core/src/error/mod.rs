@@ -225,7 +225,8 @@ pub enum CallError<E = Infallible> {
     /// The action ran and answered with its own error.
     Action(E),
     /// The action was not run, or did not come to an answer: no such actor, mailbox full, timed
-    /// out, panicked, not saved.
+    /// out, panicked, not saved. Or it had answered an earlier call with the same
+    /// [idempotency key](crate::ActorHandle::idempotency_key) with this error.
     Actor(ActorError),
 }
 

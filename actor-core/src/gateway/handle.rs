@@ -8,10 +8,10 @@ use std::{
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{ActorRef, local::Connection};
+use super::{ActorRef, caller::Caller, local::Connection};
 use crate::{
     actor::{Actor, Receiver, Reply, aborted},
-    cell::{Asked, Claim, Msg, PeerCall, Refused, Slot, current, is_inside, stopping},
+    cell::{Asked, Claim, Msg, Refused, Slot, current, is_inside, stopping},
     error::{ActorError, CallError},
     id::{ActorId, ConnId},
     key::ActorKey,
@@ -34,13 +34,13 @@ pub trait Handled: Actor {
 pub struct ActorHandle<A: Actor> {
     /// Small, with what only the first call needs elsewhere: apps keep thousands of handles, and a call
     /// then fetches half a line of memory of each.
-    slot: OnceLock<Arc<Slot<A>>>,
-    way: Arc<Way>,
-    caller: Option<Arc<ConnId>>,
+    pub(super) slot: OnceLock<Arc<Slot<A>>>,
+    pub(super) way: Arc<Way>,
+    pub(super) caller: Option<Arc<Caller>>,
 }
 
 /// How to find the actor.
-struct Way {
+pub(super) struct Way {
     /// `None` when it was made by an actor whose registry nobody has any more.
     registry: Option<Registry>,
     target: Target,
@@ -136,7 +136,7 @@ impl<A: Actor> ActorHandle<A> {
         Self {
             slot: OnceLock::from(Arc::clone(slot)),
             way: Arc::clone(&self.way),
-            caller: Some(Arc::new(conn)),
+            caller: Some(Arc::new(Caller::connection(conn))),
         }
     }
 
@@ -260,10 +260,10 @@ impl<A: Actor> ActorHandle<A> {
                     Some(call) => slot.send(Msg::Call(call, None)),
                     None => Ok(()),
                 },
-                (Some(slot), Some(_)) => slot.send(Msg::Call(call, self.caller.clone())),
+                (Some(slot), Some(_)) => slot.send(self.message(call)),
                 (None, _) => {
                     let slot = Box::pin(self.slot()).await?;
-                    slot.send(Msg::Call(call, self.caller.clone()))
+                    slot.send(self.message(call))
                 }
             }
         };
@@ -333,7 +333,7 @@ impl<A: Actor> ActorHandle<A> {
             None => self.look_up().await?,
         };
         match refused {
-            Refused::Gone(msg) if self.caller.is_none() && !self.registry()?.is_shutting_down() => {
+            Refused::Gone(msg) if self.conn().is_none() && !self.registry()?.is_shutting_down() => {
                 let slot = self.look_up().await?;
                 slot.send(msg).map_err(|it| slot.refusal(&it))?;
                 Ok(slot)
@@ -346,17 +346,12 @@ impl<A: Actor> ActorHandle<A> {
     async fn send_as_peer(&self, call: A::Call) -> Result<Result<(), Refused<A>>, ActorError> {
         let slot = self.slot().await?;
         let Some(frame) = current().await else {
-            return Ok(slot.send(Msg::Call(call, self.caller.clone())));
+            return Ok(slot.send(self.message(call)));
         };
         if A::HANDLERS[A::handler(&call)].receiver != Receiver::Free {
             frame.check(&slot.about)?;
         }
-        let peer = PeerCall {
-            call,
-            conn: self.caller.clone(),
-            waits: frame.waits(),
-        };
-        Ok(slot.send(Msg::Peer(Box::new(peer))))
+        Ok(slot.send(self.peer_message(call, frame.waits())))
     }
 
     /// Whoever connects waits for a turn of the actor, which a handler that waits for this one may

@@ -2,6 +2,7 @@
 //! untyped [`Gateway`] that servers such as `actor-axum` speak to.
 
 mod actors;
+mod caller;
 mod handle;
 mod lent;
 mod limits;
@@ -217,6 +218,9 @@ pub struct ActionRequest {
     pub params: Value,
     /// The request, for hooks to look at.
     pub request: Option<http::request::Parts>,
+    /// With which the action runs once, see
+    /// [`idempotency_key`](crate::gateway::ActorHandle::idempotency_key).
+    pub idempotency_key: Option<String>,
 }
 
 /// What the client of an action or a queue is answered.
@@ -337,8 +341,10 @@ impl Gateway {
             body,
             params,
             request,
+            idempotency_key,
         } = request;
         let head = request.map(Arc::new);
+        let key: Option<Arc<str>> = idempotency_key.map(Arc::from);
         let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
             let args = protocol::http::decode_action(encoding, &body);
             let sent = slot.http(WireCall {
@@ -348,6 +354,7 @@ impl Gateway {
                 params: params.clone(),
                 request: head.clone(),
                 claim: claim.clone(),
+                key: key.clone(),
             });
             answered(sent, claim)
         };

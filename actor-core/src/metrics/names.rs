@@ -94,6 +94,15 @@ pub const CONNECTION_REFUSALS: Metric = metric(
     "Connections refused because there were too many",
 );
 
+/// Answers to calls with an idempotency key that went before their time, for there were more than
+/// [`max_idempotency_keys`](crate::ActorOptions::max_idempotency_keys).
+pub const IDEMPOTENCY_DROPS: Metric = metric(
+    "actor_idempotency_answers_dropped_total",
+    Counter,
+    &["actor"],
+    "Answers kept for idempotency keys that were dropped before their time",
+);
+
 /// Connections closed with `ws.slow_reader` because their outbox was full.
 pub const OUTBOX_OVERFLOWS: Metric = metric(
     "actor_outbox_overflows_total",
@@ -198,6 +207,7 @@ pub const ALL: &[Metric] = &[
     CONNECTIONS,
     HIBERNATING,
     CONNECTION_REFUSALS,
+    IDEMPOTENCY_DROPS,
     OUTBOX_OVERFLOWS,
     RESTORES,
     GATEWAY_REFUSALS,

@@ -137,6 +137,27 @@ pub(crate) fn read_queue(key: &[u8]) -> QueueKey {
     message.or_else(attempts).unwrap_or(QueueKey::Unknown)
 }
 
+/// What stands before all idempotency keys.
+pub(crate) const IDEMPOTENCY_KEY: &[u8] = &[5, 1];
+/// Apart from the keys, of which all are read at once.
+const IDEMPOTENCY_ANSWER: &[u8] = &[5, 2];
+
+/// An idempotency key, by the number of its call.
+pub(crate) fn idempotency_key(number: u64) -> Vec<u8> {
+    [IDEMPOTENCY_KEY, &number.to_be_bytes()].concat()
+}
+
+/// What a call with an idempotency key was answered.
+pub(crate) fn idempotency_answer(number: u64) -> Vec<u8> {
+    [IDEMPOTENCY_ANSWER, &number.to_be_bytes()].concat()
+}
+
+/// Reads the key of an idempotency key back.
+pub(crate) fn read_idempotency_key(key: &[u8]) -> Option<u64> {
+    let number = key.strip_prefix(IDEMPOTENCY_KEY)?.try_into().ok()?;
+    Some(u64::from_be_bytes(number))
+}
+
 /// The first key after all that begin with `prefix`, `None` when there is none.
 pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|it| *it != u8::MAX)?;
@@ -211,6 +232,10 @@ mod tests {
         assert_eq!(read_queue(&queue_message(7)), QueueKey::Message(7));
         assert_eq!(read_queue(&queue_attempts(7)), QueueKey::Attempts(7));
         assert_eq!(read_queue(&kv(b"any")), QueueKey::Unknown);
+        assert_eq!(read_idempotency_key(&idempotency_key(7)), Some(7));
+        assert_eq!(read_idempotency_key(&idempotency_answer(7)), None);
+        assert!(idempotency_key(7).starts_with(IDEMPOTENCY_KEY));
+        assert!(!idempotency_key(7).starts_with(WAKE) && idempotency_key(7) < idempotency_key(256));
         assert!(queue_message(7).starts_with(QUEUE) && queue_message(7) < queue_message(256));
     }
 

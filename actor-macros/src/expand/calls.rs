@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Path, spanned::Spanned as _};
 
-use super::{durability, duration, run, wire};
+use super::{durability, duration, replay, run, wire};
 use crate::{
     model::{Access, Action, Given, Handlers, Hook, HookKind, Lent, Method, Receiver},
     names::{self, Case, concrete},
@@ -114,6 +114,8 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
     let default_conn_state = default_conn_state(model, actor);
     let runs = run::runs(model, actor);
     let reply = reply(model);
+    let arguments = replay::arguments(model);
+    let replay = replay::replay(model);
     let guard = guard(model);
     let distinct = wire::distinct_names(model);
     let plain = model
@@ -130,6 +132,8 @@ pub(super) fn impl_actor(model: &Handlers, actor: &Path) -> TokenStream {
             #hooks
             #default_conn_state
             #reply
+            #arguments
+            #replay
             #guard
             #migrate
             #create

@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod fallback;
 mod queue;
+mod replay;
 mod run;
 mod schedule;
 mod state;

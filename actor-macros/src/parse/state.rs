@@ -43,6 +43,9 @@ const OPTIONS: &[&str] = &[
     "warn_on_manual_transactions",
     "max_queue_size",
     "max_queue_message_size",
+    "idempotency_window",
+    "max_idempotency_keys",
+    "max_idempotency_answer",
     "deny_by_default",
     "max_message",
     "hibernate_websockets",
@@ -61,6 +64,7 @@ const DURATIONS: &[&str] = &[
     "on_disconnect_timeout",
     "on_state_change_timeout",
     "on_error_timeout",
+    "idempotency_window",
 ];
 
 const COUNTS: &[&str] = &[
@@ -72,6 +76,8 @@ const COUNTS: &[&str] = &[
     "max_schedules",
     "max_queue_size",
     "max_queue_message_size",
+    "max_idempotency_keys",
+    "max_idempotency_answer",
     "max_message",
 ];
 

@@ -158,6 +158,39 @@ const _: () = {
                 __Call::Joined(.., ref mut __reply) => __reply,
             }
         }
+        fn arguments(__call: &__Call) -> __p::Result<__p::Value, __p::ActorError> {
+            #[allow(unused_imports, reason = "for arguments that cannot travel")]
+            use __p::CannotGive as _;
+            match *__call {
+                __Call::SendLine(ref __args, ..) => {
+                    let (__0,) = __p::untaken(__args);
+                    __p::arguments([__p::Giver(__0).give()])
+                }
+                __Call::AllLines(ref __args, ..) => {
+                    let (__0, __1) = __p::untaken(__args);
+                    __p::arguments([__p::Giver(__0).give(), __p::Giver(__1).give()])
+                }
+                __Call::Ask(ref __args, ..) => {
+                    let (__0,) = __p::untaken(__args);
+                    __p::arguments([__p::Giver(__0).give()])
+                }
+                _ => __p::Result::Err(__p::no_such_action()),
+            }
+        }
+        fn replay(__call: &mut __Call, __answer: __p::Value) {
+            #[allow(unused_imports, reason = "for answers that cannot travel")]
+            use __p::CannotRefill as _;
+            match *__call {
+                __Call::SendLine(.., ref mut __reply) => {
+                    __p::Refill(__reply).refill(__answer)
+                }
+                __Call::AllLines(.., ref mut __reply) => {
+                    __p::Refill(__reply).refill(__answer)
+                }
+                __Call::Ask(.., ref mut __reply) => __p::Refill(__reply).refill(__answer),
+                _ => __p::wrong_receiver(),
+            }
+        }
         const MIGRATES: __p::bool = true;
         async fn migrate(
             __ctx: &__p::Ctx<Self>,

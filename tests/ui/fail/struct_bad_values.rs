@@ -11,6 +11,8 @@ use actor_core::prelude::*;
     sleep_grace = "0s",
     save_interval = "1 second",
     mailbox = 0,
+    idempotency_window = 24,
+    max_idempotency_keys = 0,
     outbox = "big",
     params = "Join",
     migrate,
