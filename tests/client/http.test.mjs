@@ -58,6 +58,23 @@ describe("an actor's routes", () => {
 		}
 	});
 
+	test("a request with an Idempotency-Key runs once, whatever it is encoded in", async () => {
+		const path = counter("/action/increment");
+		const key = { "idempotency-key": '"8e03978e-40d5-43e8-bc93-6894a57f9324"' };
+		for (const encoding of ENCODINGS) {
+			const headers = inEncoding(encoding, key);
+			const answer = await fetch(server.url + path, { method: "POST", headers, body: actionBody(encoding, [3]) });
+			assert.equal(answer.status, 200, encoding);
+		}
+		const bare = { "idempotency-key": "8e03978e-40d5-43e8-bc93-6894a57f9324" };
+		const again = await fetch(server.url + path, { method: "POST", headers: bare, body: '{"args":[3]}' });
+		assert.deepEqual(await again.json(), { output: 3 });
+		const other = await request(server, path, { headers: bare, body: '{"args":[4]}' });
+		isError(other, 422, "idempotency.key_reused");
+		const unquoted = await request(server, path, { headers: { "idempotency-key": '"8e03' }, body: '{"args":[3]}' });
+		isError(unquoted, 400, "idempotency.invalid_key");
+	});
+
 	test("missing and null args are no arguments, anything else but a list is the one argument", async () => {
 		for (const body of ["{}", '{"args":null}', '{"args":[]}']) {
 			const answer = await request(server, counter("/action/getCount"), { body });

@@ -1,6 +1,9 @@
 //! `POST /action/{name}`.
 
-use actor_core::gateway::{ActionRequest, ActorRef, Gateway, error_response};
+use actor_core::{
+    gateway::{ActionRequest, ActorRef, Gateway, error_response},
+    protocol::headers,
+};
 use axum::{body::Body, response::Response};
 use http::request::Parts;
 
@@ -15,15 +18,17 @@ pub(super) async fn call(
     body: Body,
 ) -> Response {
     let encoding = encoding(&parts);
-    let response = match posted::read(actor, name, parts, body).await {
-        Ok(it) => {
+    let posted = posted::read(actor, name, parts, body).await;
+    let posted = posted.and_then(|it| Ok((headers::idempotency_key(&it.parts.headers)?, it)));
+    let response = match posted {
+        Ok((idempotency_key, it)) => {
             let request = ActionRequest {
                 name: it.name,
                 encoding: it.encoding,
                 body: it.body,
                 params: it.params,
                 request: Some(it.parts),
-                idempotency_key: None,
+                idempotency_key,
             };
             gateway.action(actor, request).await
         }

@@ -28,7 +28,10 @@ async fn preflights_do_not_reach_the_actor() {
             .request("OPTIONS", target)
             .header("origin", PAGE)
             .header("access-control-request-method", "POST")
-            .header("access-control-request-headers", "x-rivet-encoding, x-a")
+            .header(
+                "access-control-request-headers",
+                "x-rivet-encoding, idempotency-key",
+            )
             .send()
     };
     let answer = ask(&counter("k", "/action/count")).await;
@@ -37,7 +40,7 @@ async fn preflights_do_not_reach_the_actor() {
     let methods = header(&answer, "access-control-allow-methods");
     assert_eq!(methods, Some("GET, POST, PUT, DELETE, OPTIONS, PATCH"));
     let headers = header(&answer, "access-control-allow-headers");
-    assert_eq!(headers, Some("x-rivet-encoding, x-a"));
+    assert_eq!(headers, Some("x-rivet-encoding, idempotency-key"));
     assert_eq!(header(&answer, "access-control-max-age"), Some("86400"));
     let found = server.get("/actors?name=counter&key=k").await;
     assert!(found.body().starts_with(br#"{"actors":[]"#));

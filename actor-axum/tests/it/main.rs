@@ -15,6 +15,7 @@ mod extract;
 mod gateway;
 #[cfg(feature = "http2")]
 mod http2;
+mod idempotency;
 mod limits;
 mod liveness;
 mod nesting;

@@ -32,6 +32,9 @@ pub const NAMESPACE: &str = "x-rivet-namespace";
 /// The URL a raw request had before it was sent through the gateway.
 pub const ORIGINAL_URL: &str = "x-rivet-internal-original-request-url";
 
+/// An action's idempotency key; read by [`idempotency_key`].
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// The subprotocol that both sides agree on.
 pub const SUBPROTOCOL: &str = "rivet";
 /// The value of [`TARGET`] that means an actor.
@@ -125,6 +128,49 @@ pub fn skip_ready_wait(headers: &http::HeaderMap) -> Result<bool, ActorError> {
     Ok(asked)
 }
 
+/// The key with which an action is called, of [`IDEMPOTENCY_KEY`]: a string in quotes, as the header is defined
+/// (`draft-ietf-httpapi-idempotency-key-header`), or the bare key, as most clients send it. Both mean the
+/// same key. What follows the quotes as a parameter is passed over.
+///
+/// # Errors
+///
+/// `idempotency.invalid_key` when it is neither of these, is empty, or comes more than once.
+pub fn idempotency_key(headers: &http::HeaderMap) -> Result<Option<String>, ActorError> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let key = value.to_str().ok().map(str::trim).and_then(parse_key);
+    match key.filter(|_| values.next().is_none()) {
+        Some(key) => Ok(Some(key)),
+        None => Err(ActorError::new(
+            "idempotency",
+            "invalid_key",
+            "`Idempotency-Key` is one key, in quotes or bare, without commas",
+        )),
+    }
+}
+
+fn parse_key(value: &str) -> Option<String> {
+    let Some(quoted) = value.strip_prefix('"') else {
+        // A comma may be where a proxy put two of them together.
+        let is_bare = |it: char| it.is_ascii_graphic() && !matches!(it, '"' | ',' | ';');
+        return (!value.is_empty() && value.chars().all(is_bare)).then(|| value.to_owned());
+    };
+    let mut key = String::new();
+    let mut chars = quoted.chars();
+    loop {
+        match chars.next()? {
+            '"' => break,
+            '\\' => key.push(chars.next().filter(|it| matches!(it, '"' | '\\'))?),
+            it => key.push(it),
+        }
+    }
+    let rest = chars.as_str();
+    let ends = rest.is_empty() || rest.starts_with(';');
+    (ends && !key.is_empty()).then_some(key)
+}
+
 /// Reads the value of [`SKIP_READY_WAIT`].
 #[must_use]
 pub fn parse_flag(value: &str) -> Option<bool> {
@@ -195,6 +241,47 @@ mod tests {
                 .unwrap()
                 .skip_ready_wait
         );
+    }
+
+    #[test]
+    fn a_key_is_a_string_or_bare() {
+        let read = |values: &[&str]| {
+            let name = http::HeaderName::from_static(IDEMPOTENCY_KEY);
+            let values = values.iter().map(|it| (name.clone(), it.parse().unwrap()));
+            idempotency_key(&values.collect())
+        };
+        assert_eq!(read(&[]).unwrap(), None);
+        for (value, key) in [
+            ("\"8e03978e-40d5\"", "8e03978e-40d5"),
+            ("8e03978e-40d5", "8e03978e-40d5"),
+            (" \"a b,;c\" ", "a b,;c"),
+            (r#""a\"b\\c""#, r#"a"b\c"#),
+            ("\"a\";v=1", "a"),
+            ("order/17:x=y", "order/17:x=y"),
+        ] {
+            assert_eq!(read(&[value]).unwrap().as_deref(), Some(key), "{value}");
+        }
+        for values in [
+            &[""][..],
+            &["\"\""],
+            &["\"a"],
+            &["\"a\\"],
+            &[r#""a\x""#],
+            &["\"a\"b"],
+            &["\"a\", \"b\""],
+            &["a, b"],
+            &["a b"],
+            &["a\"b"],
+            &["ü"],
+            &["a", "a"],
+        ] {
+            let error = read(values).unwrap_err();
+            assert!(
+                error.is("idempotency", "invalid_key"),
+                "{values:?}: {error}"
+            );
+            assert_eq!((error.status(), error.is_public()), (400, true));
+        }
     }
 
     #[test]
