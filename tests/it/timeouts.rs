@@ -282,7 +282,7 @@ stuck!(told: sleep_after = "1h", on_migrate_timeout = "1s", on_create_timeout = 
 const LONGEST: Duration = Duration::from_secs(100);
 
 /// Each handler, its time in seconds by default and as told, and whether whoever is told of failures is
-/// told of this one: of those of a start and of a stop the next life is.
+/// told of this one: of those of a start the next life is.
 const TABLE: [(&str, u64, u64, bool); 21] = [
     ("on_migrate", 30, 1, false),
     ("on_create", 5, 2, false),
