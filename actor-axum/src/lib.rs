@@ -86,9 +86,9 @@
 //! # Requests that come again
 //!
 //! A `POST` to an action may have the header `Idempotency-Key: "8e03978e"`, with or without the quotes: of those
-//! with one key the first runs, and the others are answered what it was, in the encoding that they ask for. See
-//! [the guide](actor_core::guide::durability#once-however-often-it-is-asked-for). Status 409 says that the first
-//! still runs beside, 422 that it had other arguments, 400 that it is no key.
+//! with one key the first runs, and the others are answered what it was, in the encoding that they ask for, see
+//! [`idempotency_key`](actor_core::gateway::ActorHandle::idempotency_key). Status 409 says that the first still
+//! runs beside, 422 that it had other arguments, 400 that it is no key.
 //!
 //! # WebSockets
 //!

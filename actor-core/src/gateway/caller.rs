@@ -59,8 +59,9 @@ impl<A: Actor> ActorHandle<A> {
     ///
     /// A key counts for one actor and one of its actions, for the
     /// [`idempotency_window`](crate::ActorOptions::idempotency_window), 24 hours unless given. An error that
-    /// the action answered comes again too, as a [`CallError::Actor`] that says the same. What holds, and
-    /// what is not kept, says the [guide](crate::guide::durability#once-however-often-it-is-asked-for).
+    /// the action answered comes again too, as a [`CallError::Actor`](crate::CallError::Actor) that says the
+    /// same. What holds, and what is not kept, says the
+    /// [guide](crate::guide::durability#once-however-often-it-is-asked-for).
     ///
     /// Calls of this handle fail with `idempotency.invalid_key` when the key is empty or has more than 255
     /// bytes, with `idempotency.in_progress` when they come to run beside the first call with the key, and
