@@ -4,23 +4,30 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
 use actor_core::{
-    CallError, IntoActorError,
-    clock::Clock as _,
+    ActorId, Address, CallError, IntoActorError,
+    clock::{Clock as _, Timestamp},
     gateway::{ActionRequest, ActorHandle, Handled},
     prelude::*,
     protocol::{Encoding, client},
-    storage::{Driver as _, ScanRange},
+    storage::{
+        ActorRecord, Alarm, Batch, Committed, Creation, Driver, Entry, Loaded, Memory, NewActor,
+        Op, ScanRange, StorageError,
+    },
     testing::{Fault, TestRegistry},
 };
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::{
     join,
     time::{Instant, sleep},
 };
+
+use crate::registry_over;
 
 thread_local! {
     /// How often a handler ran in this test, which has its thread to itself.
@@ -684,6 +691,154 @@ async fn keys_are_read_by_the_first_call_that_has_one() {
     assert_eq!(code(failed), "actor.storage_failed 500");
     assert_eq!(one.idempotency_key("a").charge(5).await.unwrap(), -5);
     assert_eq!(RUNS.get(), 4);
+}
+
+/// S6: what is damaged hurts those who ask for it.
+#[tokio::test(start_paused = true)]
+async fn s6_a_key_whose_answer_is_missing_neither_runs_nor_waits() {
+    let registry = start().await;
+    let one = till(&registry);
+    one.idempotency_key("a").charge(5).await.unwrap();
+    registry.hibernate(&one).await;
+    let id = one.resolve().await.unwrap();
+    let storage = registry.storage();
+    let record = storage.record(id).await.unwrap().unwrap();
+    let mut batch = Batch::new(id, record.generation, 1);
+    let key = [&[5, 2][..], &1_u64.to_be_bytes()].concat();
+    batch.ops.push(Op::Delete { key });
+    let _ = storage.commit(batch).await.unwrap();
+    assert_eq!(rows(&registry, &one).await, 1);
+    for _ in 0..2 {
+        let answer = one.idempotency_key("a").charge(5).await;
+        assert_eq!(code(answer), "protocol.invalid_persisted_data 500");
+    }
+    assert_eq!(one.idempotency_key("b").charge(5).await.unwrap(), -10);
+}
+
+/// Storage that takes its time to read.
+#[derive(Debug, Default)]
+struct Slow(Memory);
+
+const READ: Duration = Duration::from_millis(20);
+
+#[async_trait]
+impl Driver for Slow {
+    async fn create(&self, actor: NewActor) -> Result<Creation, StorageError> {
+        self.0.create(actor).await
+    }
+
+    async fn find(&self, address: &Address) -> Result<Option<ActorRecord>, StorageError> {
+        self.0.find(address).await
+    }
+
+    async fn record(&self, id: ActorId) -> Result<Option<ActorRecord>, StorageError> {
+        self.0.record(id).await
+    }
+
+    async fn load(&self, id: ActorId, prefix: &[u8]) -> Result<Option<Loaded>, StorageError> {
+        self.0.load(id, prefix).await
+    }
+
+    async fn scan(&self, id: ActorId, range: ScanRange) -> Result<Vec<Entry>, StorageError> {
+        sleep(READ).await;
+        self.0.scan(id, range).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StorageError> {
+        self.0.commit(batch).await
+    }
+
+    async fn destroy(&self, id: ActorId) -> Result<(), StorageError> {
+        self.0.destroy(id).await
+    }
+
+    async fn alarms(&self, until: Timestamp, limit: usize) -> Result<Vec<Alarm>, StorageError> {
+        self.0.alarms(until, limit).await
+    }
+
+    async fn next_alarm(&self) -> Result<Option<Timestamp>, StorageError> {
+        self.0.next_alarm().await
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        self.0.close().await
+    }
+}
+
+async fn over_slow_storage() -> Registry {
+    let driver: Arc<dyn Driver> = Arc::new(Slow::default());
+    // By hand: reads of the kit's storage take no time.
+    registry_over(&driver, |it| it.actor::<Till>()).await
+}
+
+/// P1: they are read while others run, and the second of two waits for the first's turn.
+#[tokio::test(start_paused = true)]
+async fn p1_calls_that_wait_for_storage_hold_up_nobody_and_run_once() {
+    let registry = over_slow_storage().await;
+    let (one, key) = (till(&registry), till(&registry).idempotency_key("a"));
+    one.cents().await.unwrap();
+    let since = Instant::now();
+    let plain = async {
+        let cents = one.refund(1).await.unwrap();
+        (cents, since.elapsed())
+    };
+    let (first, second, (cents, took)) = join!(
+        key.charge_slowly(5),
+        key.charge_slowly(5),
+        // Which comes last, and goes before them.
+        plain
+    );
+    assert_eq!((cents, took), (1, Duration::ZERO));
+    assert_eq!((first.unwrap(), second.unwrap()), (-4, -4));
+    // The keys are read, then what the first was answered.
+    let took = 2 * READ + Duration::from_secs(1);
+    assert_eq!((since.elapsed(), RUNS.get()), (took, 2));
+}
+
+/// What comes while a turn waits is asked for at once.
+#[tokio::test(start_paused = true)]
+async fn p1_keys_are_read_beside_turns() {
+    for beside_reader in [false, true] {
+        let registry = over_slow_storage().await;
+        let (one, key) = (till(&registry), till(&registry).idempotency_key("a"));
+        one.cents().await.unwrap();
+        let since = Instant::now();
+        let slow = async {
+            if beside_reader {
+                one.look_slowly().await.map(|_| ()).unwrap();
+            } else {
+                one.charge_slowly(5).await.map(|_| ()).unwrap();
+            }
+        };
+        let later = async {
+            sleep(Duration::from_millis(100)).await;
+            if beside_reader {
+                key.print(3).await.map(|_| ()).unwrap();
+            } else {
+                key.look_freely().await.map(|_| ()).unwrap();
+            }
+        };
+        join!(slow, later);
+        let began = LAST.get().unwrap() - since;
+        assert_eq!(began, Duration::from_millis(100) + READ, "{beside_reader}");
+    }
+}
+
+/// A process that stops does not leave those in silence who wait for storage.
+#[tokio::test(start_paused = true)]
+async fn p5_who_waits_for_storage_is_told_when_the_life_ends() {
+    let registry = over_slow_storage().await;
+    let one = till(&registry);
+    one.cents().await.unwrap();
+    let key = one.idempotency_key("a");
+    let charged = tokio::spawn(async move { key.charge_and_panic(5).await });
+    let broken = async {
+        sleep(READ / 2).await;
+        one.charge_and_panic(1).await
+    };
+    assert_eq!(code(broken.await), "actor.panicked 500");
+    assert_eq!(code(charged.await.unwrap()), "actor.reloaded 500");
+    assert_eq!(RUNS.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

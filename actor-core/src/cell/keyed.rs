@@ -220,6 +220,11 @@ impl<A: Actor> Cell<A> {
                     keyed.table = Some(it);
                     None
                 }),
+                Read::Answer(number, Ok(None))
+                    if keyed.table.as_ref().is_some_and(|it| it.has(number)) =>
+                {
+                    Err(idempotency::missing())
+                }
                 Read::Answer(_, answer) => answer,
             };
             for it in waiting {

@@ -63,6 +63,12 @@ pub(crate) fn failed(error: &StorageError) -> ActorError {
     ActorError::new("actor", "storage_failed", text)
 }
 
+/// A key has no answer, and a call with it can neither be answered nor run.
+pub(crate) fn missing() -> ActorError {
+    let text = "an idempotency key: its answer is not there";
+    ActorError::new("protocol", "invalid_persisted_data", text)
+}
+
 /// A row is not what this program writes.
 pub(crate) fn unreadable(error: &RowError) -> ActorError {
     let text = format!("an idempotency key: {error}");

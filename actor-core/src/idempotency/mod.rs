@@ -9,7 +9,7 @@ mod row;
 mod table;
 
 pub(crate) use self::{
-    load::{failed, load, unreadable},
+    load::{failed, load, missing, unreadable},
     print::fingerprint,
     row::{Answer, read_answer, write_answer},
     table::{FirstCall, Found, Limits, Mark, Table},

@@ -177,6 +177,11 @@ impl Table {
         lock(&self.underway).contains_key(&mark.name)
     }
 
+    /// Whether the answer of this number is to be there.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.entries.contains_key(&number)
+    }
+
     /// Keeps the answer to a call, as [`write_answer`](super::write_answer) wrote it. `is_stored` says
     /// that there is storage to have it.
     pub(crate) fn keep(
