@@ -218,17 +218,27 @@ impl Account {
         if quota.in_flight <= self.in_flight {
             return Err(Over::InFlight);
         }
-        let whole_at = self.whole_at.max(now) + MINUTE / quota.per_minute;
-        let owed = whole_at - now;
-        if MINUTE < owed {
-            return Err(Over::Rate {
-                again_in: owed - MINUTE,
-            });
-        }
-        self.whole_at = whole_at;
+        let spent = spend(self.whole_at, MINUTE / quota.per_minute, MINUTE, now);
+        self.whole_at = spent.map_err(|again_in| Over::Rate { again_in })?;
         self.in_flight += 1;
         Ok(())
     }
+}
+
+/// Spends one of what may all be had at once and comes back evenly: one after `each`, the whole of it in
+/// `all`. All is back at `whole_at`; gives when it is then, or after how long one can be spent.
+pub(super) fn spend(
+    whole_at: Instant,
+    each: Duration,
+    all: Duration,
+    now: Instant,
+) -> Result<Instant, Duration> {
+    let whole_at = whole_at.max(now) + each;
+    let owed = whole_at - now;
+    if all < owed {
+        return Err(owed - all);
+    }
+    Ok(whole_at)
 }
 
 impl Over {

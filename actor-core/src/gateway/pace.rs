@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::limits::spend;
 use crate::{connection::CloseFrame, metrics};
 
 /// How many messages a client may send over one socket in a second: as many at once, and what is spent comes
@@ -49,12 +50,9 @@ impl Pace {
     }
 
     fn admit(&mut self, now: Instant) -> bool {
-        let whole_at = self.whole_at.map_or(now, |it| it.max(now)) + self.each;
-        let is_fine = whole_at <= now + SECOND;
-        if is_fine {
-            self.whole_at = Some(whole_at);
-        }
-        is_fine
+        let spent = spend(self.whole_at.unwrap_or(now), self.each, SECOND, now).ok();
+        self.whole_at = spent.or(self.whole_at);
+        spent.is_some()
     }
 }
 
