@@ -7,8 +7,7 @@
 //!   to the next of its connections.
 //! - [`wire`]: what clients send, decoded into the actor's own types. [`mod@request`]: raw HTTP.
 //! - [`calls`]: calls become jobs. [`keyed`]: those with an idempotency key, once.
-//!   [`tunnel`]: what clients send takes effect once. [`replay`]: what
-//!   clients missed is sent again.
+//!   [`tunnel`]: what clients send takes effect once. [`replay`]: what clients missed is sent again.
 //! - [`turns`]: handlers on the state, [`mod@atomic`]: those that leave nothing behind when they fail.
 //!   [`side`]: what goes on beside them, and [`background`]: what was left to itself.
 //! - [`here`]: calls that their callers run, while the task has nothing to do.
