@@ -63,10 +63,7 @@ impl<A: Actor> Cell<A> {
             self.poll_free(cx);
             self.poll_background(cx);
             self.poll_keyed(cx);
-            self.beside = self.keyed_wait()
-                || self.saving.is_in_flight()
-                || self.free.is_some()
-                || self.background.is_some();
+            self.beside = self.saving.is_in_flight() || !self.only_saves();
         }
         if self.slot.news.is_there() {
             self.drain_outputs(false, self.options().durability);
