@@ -18,6 +18,7 @@ pub(super) async fn check<D: Driver>(bench: &impl AsyncFn(&'static str) -> Bench
     fenced(&bench("a batch of an older generation is refused and changes nothing (K6)").await)
         .await;
     many(&bench("commits of many actors at once each do their own work").await).await;
+    handed_in(&bench("a commit that is handed in is one like another").await).await;
     strangers(&bench("a refused commit does not harm those beside it").await).await;
 }
 
@@ -28,6 +29,37 @@ async fn version<D: Driver>(it: &Bench<D>) {
         let committed = it.ok(it.driver.commit(batch).await);
         it.same(committed.version(), version, "the version");
     }
+}
+
+async fn handed_in<D: Driver>(it: &Bench<D>) {
+    let id = it.made(1).await;
+    let batch = |generation, version, value: &str| Batch {
+        ops: vec![put("a", value)],
+        ..Batch::new(id, Generation::from_number(generation), version)
+    };
+    let committed = it.ok(it.driver.clone().hand_in(batch(2, 7, "1")).await);
+    it.same(committed.version(), 7, "the version");
+    it.same(it.entries(id).await, vec![entry("a", "1")], "the entries");
+    let late = it.driver.clone().hand_in(batch(1, 8, "2")).await;
+    it.holds(
+        matches!(late, Err(StorageError::Fenced { .. })),
+        "an older generation is refused",
+    );
+    let nobody = Batch::new(super::id(9), Generation::from_number(1), 1);
+    let nobody = it.driver.clone().hand_in(nobody).await;
+    it.holds(
+        matches!(nobody, Err(StorageError::Missing(_))),
+        "an actor that is not there is missing",
+    );
+    // Whether this one is applied is open, and those after it are not to wait for it.
+    drop(it.driver.clone().hand_in(batch(2, 8, "3")));
+    let last = it.driver.clone().hand_in(batch(2, 9, "4")).await;
+    it.ok(last.map(drop));
+    it.same(
+        it.entries(id).await,
+        vec![entry("a", "4")],
+        "the last entries",
+    );
 }
 
 async fn order<D: Driver>(it: &Bench<D>) {

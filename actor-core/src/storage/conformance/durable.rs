@@ -49,6 +49,11 @@ async fn closed<D: Driver>(it: &Bench<D>) {
             .commit(Batch::new(id, Generation::default(), 1))
             .await
             .err(),
+        driver
+            .clone()
+            .hand_in(Batch::new(id, Generation::default(), 1))
+            .await
+            .err(),
         driver.destroy(id).await.err(),
         driver.alarms(Timestamp::default(), 1).await.err(),
         driver.next_alarm().await.err(),
