@@ -9,6 +9,7 @@ use std::{
 };
 
 use actor_core::{prelude::*, testing::TestRegistry};
+use futures_util::{future::join_all, poll};
 use tokio::{runtime, task, time::sleep};
 
 use crate::registry;
@@ -108,6 +109,42 @@ impl Tally {
     async fn leave(&mut self, ctx: &Ctx<Self>) {
         ctx.destroy();
     }
+}
+
+#[actor(durability = "acked", sleep_after = "1m")]
+#[derive(Default)]
+pub(crate) struct Savings {
+    cents: u32,
+}
+
+#[actor]
+impl Savings {
+    #[action]
+    async fn save(&mut self) -> u32 {
+        self.cents += 1;
+        self.cents
+    }
+}
+
+#[actor(durability = "acked", sleep_after = "1m", mailbox = 4)]
+#[derive(Default)]
+pub(crate) struct Few {
+    cents: u32,
+}
+
+#[actor]
+impl Few {
+    #[action]
+    async fn save(&mut self) {
+        self.cents += 1;
+    }
+}
+
+async fn savings() -> (TestRegistry, SavingsHandle) {
+    let registry = TestRegistry::start(|it| it.actor::<Savings>()).await;
+    let savings = registry.get_or_create::<Savings>("one");
+    savings.save().await.unwrap();
+    (registry, savings)
 }
 
 thread_local! {
@@ -213,6 +250,79 @@ async fn p1_turns_of_many_callers_are_one_at_a_time_and_none_is_lost() {
         caller.await.unwrap();
     }
     assert_eq!(tally.add().await.unwrap(), 8 * CALLS + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p2_the_caller_hands_the_commit_of_its_turn_to_storage() {
+    let (mut registry, savings) = savings().await;
+    let storage = registry.storage();
+    storage.hold();
+    let mut first = Box::pin(savings.save());
+    assert!(poll!(&mut first).is_pending());
+    assert_eq!(storage.waiting(), 1, "the task has not run yet");
+    // The next turn need not wait for that, and its answer does.
+    let mut second = Box::pin(savings.save());
+    assert!(poll!(&mut second).is_pending());
+    storage.release();
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (2, 3));
+    registry.crash().await;
+    assert_eq!(
+        registry
+            .get_or_create::<Savings>("one")
+            .save()
+            .await
+            .unwrap(),
+        4
+    );
+}
+
+/// Those whom a commit has answered come back one by one, and are waited for.
+#[tokio::test(start_paused = true)]
+async fn callers_of_one_actor_share_a_commit() {
+    const CALLERS: usize = 16;
+    let (registry, savings) = savings().await;
+    let storage = registry.storage();
+    let round = async || {
+        storage.hold();
+        let calls = join_all((0..CALLERS).map(|_| savings.save()));
+        let release = async {
+            sleep(Duration::from_millis(1)).await;
+            storage.release();
+        };
+        let (told, ()) = tokio::join!(calls, release);
+        let mut told: Vec<u32> = told.into_iter().map(Result::unwrap).collect();
+        told.sort_unstable();
+        assert!(
+            told.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "{told:?}"
+        );
+    };
+    // The first does not know of the others, who share the second.
+    round().await;
+    let before = storage.writes();
+    for _ in 0..10 {
+        round().await;
+    }
+    assert_eq!(storage.writes() - before, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_answers_that_wait_for_storage_are_bounded_here_too() {
+    let (registry, few) = {
+        let registry = TestRegistry::start(|it| it.actor::<Few>()).await;
+        let few = registry.get_or_create::<Few>("one");
+        few.save().await.unwrap();
+        (registry, few)
+    };
+    registry.storage().hold();
+    let calls = join_all((0..20).map(|_| few.save()));
+    let release = async {
+        sleep(Duration::from_millis(1)).await;
+        registry.storage().release();
+    };
+    let (told, ()) = tokio::join!(calls, release);
+    // Four wait for storage, four in the mailbox.
+    assert_eq!(told.iter().filter(|it| it.is_ok()).count(), 8);
 }
 
 /// What a handler spawns belongs into the runtime in which its actor lives.

@@ -1,13 +1,14 @@
 //! A call that its caller runs. While an actor has nothing to do its life lies in the mailbox, and a handler
 //! that awaits nothing can run on it where the call is made: that spares a switch to the actor's task and
-//! one back. A commit that the turn asks for is handed to storage there too. Whoever comes meanwhile puts a message into the mailbox as always, and so does whoever finds
-//! the task about to run, so that nobody is overtaken.
+//! one back. A commit that the turn asks for is handed to storage there too. Whoever comes meanwhile puts a
+//! message into the mailbox as always, and so does whoever finds the task about to run, so that nobody is
+//! overtaken.
 
 use std::{
     cell::Cell as Mark,
     mem, ptr,
     sync::Arc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::time::Instant;
@@ -186,17 +187,28 @@ impl<A: Actor> Cell<A> {
             && self.batch.is_empty()
     }
 
-    /// Whether a commit that is due waits while those come back whom the last one answered: the task goes
-    /// behind them, and they run their turns themselves.
-    pub(super) fn lets_others_join(&mut self, cx: &mut Context<'_>) -> bool {
-        let waits = self.may_be_lent()
-            && self.saving.is_crowded()
-            && self.slot.mailbox().poll_quiet(cx)
-            && self.saving.waits_once();
-        if waits {
-            cx.waker().wake_by_ref();
+    /// Ready when it is known whether to save now. A commit that is due waits, once, while those come back whom
+    /// the last one answered: the task goes behind them, and they run their turns themselves.
+    pub(super) fn poll_save(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if !self.must_save() {
+            return Poll::Ready(false);
         }
-        waits
+        let waits = self.saving.is_crowded() && self.may_be_lent();
+        if !waits || self.slot.mailbox().wants_a_turn() {
+            return Poll::Ready(true);
+        }
+        self.take_waiting();
+        if !self.batch.is_empty() {
+            // They are here already.
+            self.served = true;
+            self.stir();
+            return Poll::Ready(self.must_save());
+        }
+        if self.slot.mailbox().poll_quiet(cx) && self.saving.waits_once() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(true)
     }
 
     /// After a turn that a caller ran: whether the task waits for the right things still.

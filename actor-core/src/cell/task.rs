@@ -206,10 +206,7 @@ impl<A: Actor> Life<A> {
         }
         if self.cell.stores {
             self.cell.saving.look_at_clock();
-            if self.cell.must_save() {
-                if self.cell.lets_others_join(cx) {
-                    return Poll::Pending;
-                }
+            if ready!(self.cell.poll_save(cx)) {
                 self.cell.save(&self.state);
             }
         }

@@ -275,11 +275,7 @@ impl<A: Actor> Cell<A> {
         }
         if self.jobs.is_empty() {
             if self.batch.is_empty() {
-                let first = self.slot.mailbox().take_calls(&mut self.batch);
-                if let Some(first) = first {
-                    self.batch.push_front(first);
-                }
-                self.slot.made_room();
+                self.take_waiting();
             }
             if self.batch.front().is_some_and(is_for_reader)
                 && let Some(msg) = self.batch.pop_front()
@@ -301,6 +297,15 @@ impl<A: Actor> Cell<A> {
         } else {
             None
         }
+    }
+
+    /// Moves what waits in the mailbox into the batch, which must be empty.
+    pub(super) fn take_waiting(&mut self) {
+        let first = self.slot.mailbox().take_calls(&mut self.batch);
+        if let Some(first) = first {
+            self.batch.push_front(first);
+        }
+        self.slot.made_room();
     }
 
     fn shared(&self, job: Job<A>) -> (Job<A>, Arc<Hub<A>>, Duration) {
