@@ -2,6 +2,9 @@
 //! take to be back. Each server is in a process of its own, which is this program started again with
 //! `--serve-..`; its parent holds the sockets' other ends.
 
+mod crowd;
+mod tables;
+
 use std::{
     net::SocketAddr,
     path::Path,
@@ -19,19 +22,24 @@ use axum::{Router, routing::post};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    sync::mpsc,
     task::yield_now,
     time::{Instant, sleep},
 };
 
+use self::{
+    crowd::Crowd,
+    tables::{SHARING, TABLES, spread},
+};
 use crate::{
     client::{self, Line},
     floor::{self, QUERY},
     measure::{Figures, median},
     report::{Report, Target, Unit},
-    ws::{action, connect},
+    ws::connect,
 };
 
-/// As many sockets as the limit of open files of either process has room for, up to this.
+/// As many sockets as the limits of open files have room for, up to this.
 const SOCKETS: u32 = 20_000;
 const ACTORS: u32 = 50;
 /// Sockets of one actor that come back together.
@@ -48,10 +56,12 @@ const HELD_UP: f64 = 0.001;
 
 /// Measures the section.
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
-    let sockets = rlimit::Resource::NOFILE.get_soft()? - OTHER_FILES;
-    let sockets = u32::try_from(sockets).map_or(SOCKETS, |it| it.min(SOCKETS));
-    let floor = idle("floor", sockets).await?;
-    let ours = idle("ours", sockets).await?;
+    let room = rlimit::Resource::NOFILE.get_soft()? - OTHER_FILES;
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
+    let each = (room / SHARING).min(SOCKETS / TABLES);
+    let sockets = each * TABLES;
+    let floor = idle("floor", each).await?;
+    let ours = idle("ours", each).await?;
     let what = format!("idle socket, of {sockets} (50 actors asleep)");
     report.line(
         &what,
@@ -76,7 +86,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
         Some(&ours.first),
         Target::AtMost(allowed),
     );
-    let (quiet, restoring) = held_up(sockets.min(RESTORED)).await?;
+    let (quiet, restoring) = held_up(room.min(RESTORED)).await?;
     report.line(
         "longest call beside 10000 sockets' return",
         Unit::Time,
@@ -87,7 +97,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Serves one side until the parent ends this process; says on stdout where.
+/// Serves one side until the parent ends this process; says on stdout at which addresses.
 pub(crate) async fn serve(side: &str, database: &str) -> Result<()> {
     let router = match side {
         "floor" => floor::router()
@@ -96,8 +106,19 @@ pub(crate) async fn serve(side: &str, database: &str) -> Result<()> {
         "ours" => sleepers(database).await?,
         _ => bail!("nothing to serve as `{side}`"),
     };
-    let serving = floor::serve(router).await?;
-    println!("{}", serving.addr);
+    let (tell, mut told) = mpsc::channel(1);
+    let works = (0..TABLES).map(|_| {
+        let (router, tell) = (router.clone(), tell.clone());
+        async move || {
+            let serving = floor::serve(router).await?;
+            tell.send(serving.addr).await?;
+            std::future::pending().await
+        }
+    });
+    spread(works.collect())?;
+    for _ in 0..TABLES {
+        println!("{}", told.recv().await.context("a server's thread ended")?);
+    }
     std::future::pending().await
 }
 
@@ -118,9 +139,13 @@ impl Sleeper {
 }
 
 async fn sleepers(database: &str) -> Result<Router> {
+    // A file that SQLite opens late is open in one table, so that it must work on its own threads only.
+    let storage = Sqlite::options()
+        .inline_reads(false)
+        .inline_writes(Duration::ZERO);
     let registry = Registry::builder()
         .actor::<Sleeper>()
-        .storage(Sqlite::open(database)?)
+        .storage(storage.open(database)?)
         // The clients here answer no pings.
         .without_liveness()
         .build()
@@ -223,36 +248,30 @@ struct Idle {
     wake: Figures,
 }
 
+/// With as many sockets in each table of open files.
 async fn idle(side: &str, sockets: u32) -> Result<Idle> {
     let folder = tempfile::tempdir()?;
-    let (server, addr) = start(side, folder.path()).await?;
+    let (server, addrs) = start(side, folder.path()).await?;
+    let addr = addrs[0];
+    let crowd = Crowd::new(addrs)?;
     // The first socket pays for what all share.
-    let mut lines = vec![connect(addr, &query(0)).await?];
+    crowd.connect(0..1).await?;
     let before = settled(&server, addr).await?;
-    for socket in 1..sockets {
-        lines.push(connect(addr, &query(socket)).await?);
-    }
+    crowd.connect(1..sockets).await?;
     let after = settled(&server, addr).await?;
     let busy = processor(&server)?;
     sleep(QUIET).await;
     let busy = processor(&server)? - busy;
     let mut asked = Line::open(addr).await?;
     let wake = String::from_utf8_lossy(asked.ask(&client::post("/wake", "")).await?).parse()?;
-    let (mut first, mut awake) = (Vec::new(), Vec::new());
+    let first = crowd.speak(ACTORS).await?;
+    let awake = crowd.speak(ACTORS).await?;
     // Whoever sleeps wakes: the sockets are not just forgotten.
-    for (at, line) in lines.iter_mut().enumerate() {
-        let begun = Instant::now();
-        line.exchange(&action("get", "[0]")).await?;
-        let took = begun.elapsed().as_secs_f64();
-        if at < ACTORS as usize {
-            first.push(took);
-            let begun = Instant::now();
-            line.exchange(&action("get", "[0]")).await?;
-            awake.push(begun.elapsed().as_secs_f64());
-        }
-    }
+    crowd.speak(sockets).await?;
+    // The sockets of the second thread are of the same actors, which are awake already.
+    let first = first.into_iter().take(ACTORS as usize).collect();
     Ok(Idle {
-        bytes: Figures::once((after - before) / f64::from(sockets - 1)),
+        bytes: Figures::once((after - before) / f64::from((sockets - 1) * TABLES)),
         busy: Figures::once(busy),
         first: Figures::once(median(first)),
         awake: Figures::once(median(awake)),
@@ -264,7 +283,8 @@ async fn idle(side: &str, sockets: u32) -> Result<Idle> {
 /// another come back.
 async fn held_up(sockets: u32) -> Result<(Figures, Figures)> {
     let folder = tempfile::tempdir()?;
-    let (server, addr) = start("ours", folder.path()).await?;
+    let (server, addrs) = start("ours", folder.path()).await?;
+    let addr = addrs[0];
     let mut lines = Vec::new();
     for _ in 0..sockets {
         lines.push(connect(addr, &QUERY.replace("rvt-key=k", &format!("rvt-key={BIG}"))).await?);
@@ -297,7 +317,7 @@ fn query(socket: u32) -> String {
     QUERY.replace("rvt-key=k", &format!("rvt-key={actor}"))
 }
 
-async fn start(side: &str, folder: &Path) -> Result<(Child, SocketAddr)> {
+async fn start(side: &str, folder: &Path) -> Result<(Child, Vec<SocketAddr>)> {
     let mut server = Command::new(std::env::current_exe()?)
         .arg(format!("--serve-{side}"))
         .arg(folder.join("ours.db"))
@@ -305,12 +325,13 @@ async fn start(side: &str, folder: &Path) -> Result<(Child, SocketAddr)> {
         .kill_on_drop(true)
         .spawn()?;
     let said = server.stdout.take().context("a server without stdout")?;
-    let addr = BufReader::new(said)
-        .lines()
-        .next_line()
-        .await?
-        .context("a server said nothing")?;
-    Ok((server, addr.parse()?))
+    let mut said = BufReader::new(said).lines();
+    let mut addrs = Vec::new();
+    for _ in 0..TABLES {
+        let addr = said.next_line().await?.context("a server said nothing")?;
+        addrs.push(addr.parse()?);
+    }
+    Ok((server, addrs))
 }
 
 /// Resident bytes of a server, once all its actors sleep and they stand still.
