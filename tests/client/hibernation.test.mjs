@@ -98,6 +98,37 @@ for (const encoding of ENCODINGS) {
 			});
 			await fresh.dispose();
 		});
+
+		test("what is called while the actor falls asleep is answered by its next life", async () => {
+			for (const delay of [0, 100, 400]) {
+				const connection = client.hibernationSleepWindowActor.getOrCreate([newKey()]).connect();
+				const sleeping = record(connection, "sleeping");
+				await connection.triggerSleep();
+				const [[told]] = await sleeping.count(1);
+				assert.equal(told, undefined);
+				await pause(delay);
+				const counts = await soon("an answer after the sleep", connection.getActorCounts(), 3_000);
+				assert.deepEqual(counts, { sleepCount: 1, wakeCount: 2 });
+				await connection.dispose();
+			}
+		});
+
+		test("onDisconnect of who closes while the actor sleeps runs in the next life, once", async () => {
+			const handle = client.fileSystemHibernationCleanupActor.getOrCreate([newKey()]);
+			const sleeper = handle.connect();
+			await sleeper.ping();
+			await sleeper.triggerSleep();
+			await asleep(sleeper.actorId);
+			await soon("closing a sleeping connection", sleeper.dispose());
+			const fresh = handle.connect();
+			const lives = await until("it has run", async () => {
+				const seen = await fresh.getDisconnectWakeCounts();
+				return seen.length > 0 && seen;
+			});
+			assert.deepEqual(lives, [2]);
+			assert.equal((await fresh.getCounts()).sleepCount, 1);
+			await fresh.dispose();
+		});
 	});
 }
 
