@@ -17,6 +17,7 @@ mod between_lives;
 mod changes;
 mod connections;
 mod crashes;
+mod crowds;
 mod delays;
 mod destroy;
 mod durability;

@@ -77,5 +77,5 @@ pub(crate) use self::{
     request::Asked,
     slot::{Slot, destroyed_meanwhile, gone, is_gone, stopped_while_waiting, stopping},
     visit::{Stay, Visit, brought},
-    wire::{AnySlot, FrameRefused, OpenSocket, SocketKind, WireCall, WireSend},
+    wire::{AnySlot, FrameRefused, OpenRefused, OpenSocket, SocketKind, WireCall, WireSend},
 };

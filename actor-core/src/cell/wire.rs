@@ -54,7 +54,7 @@ pub(crate) trait AnySlot: Send + Sync {
     fn open(
         self: Arc<Self>,
         socket: OpenSocket,
-    ) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError>;
+    ) -> Result<oneshot::Receiver<Result<(), ActorError>>, OpenRefused>;
 
     /// Takes a message of a socket's client. What it cannot do is answered over the socket.
     fn message(
@@ -133,7 +133,7 @@ pub(crate) struct WireSend<'a> {
 }
 
 /// A socket that wants to be a connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenSocket {
     pub(crate) id: ConnId,
     pub(crate) params: Value,
@@ -150,6 +150,15 @@ pub(crate) enum SocketKind {
     Protocol,
     /// The author's own.
     Raw { hibernatable: bool },
+}
+
+/// A socket whose wish was not taken.
+#[derive(Debug)]
+pub(crate) enum OpenRefused {
+    /// The mailbox is full.
+    Full,
+    /// It never will be.
+    Gone(ActorError),
 }
 
 /// A message of a raw socket that was not taken.
@@ -240,9 +249,9 @@ impl<A: Actor> AnySlot for Slot<A> {
     fn open(
         self: Arc<Self>,
         socket: OpenSocket,
-    ) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError> {
+    ) -> Result<oneshot::Receiver<Result<(), ActorError>>, OpenRefused> {
         let (params, seen) = split_params::<A>(socket.params);
-        let params = decode_params::<A>(params)?;
+        let params = decode_params::<A>(params).map_err(OpenRefused::Gone)?;
         if let Some(seen) = seen {
             socket.outbox.follow(seen);
         }
@@ -263,9 +272,11 @@ impl<A: Actor> AnySlot for Slot<A> {
             done: OpenDone::Tell(to),
             claim: socket.claim,
         };
-        self.send(Msg::Open(Box::new(opening)))
-            .map_err(|it| self.refusal(&it))?;
-        Ok(opened)
+        match self.send(Msg::Open(Box::new(opening))) {
+            Ok(()) => Ok(opened),
+            Err(Refused::Full(_)) => Err(OpenRefused::Full),
+            Err(refused) => Err(OpenRefused::Gone(self.refusal(&refused))),
+        }
     }
 
     fn message(

@@ -136,7 +136,7 @@ async fn in_time<T>(
     claim: &Claim,
     attempt: impl Future<Output = Result<T, ActorError>>,
 ) -> Result<T, ActorError> {
-    if tried == Tried::Socket || actor.status() == ActorStatus::Running {
+    if actor.status() == ActorStatus::Running {
         return attempt.await;
     }
     let mut attempt = pin!(attempt);
@@ -145,12 +145,16 @@ async fn in_time<T>(
     }
     if actor.status() == ActorStatus::Starting && claim.take_back() {
         let text = "the actor was not ready within 30 s";
-        return Err(ActorError::new("guard", "actor_ready_timeout", text));
+        return Err(match tried {
+            Tried::Request => ActorError::new("guard", "actor_ready_timeout", text),
+            // After that code its client would not come again.
+            Tried::Socket => ActorError::new("actor", "starting", text),
+        });
     }
     attempt.await
 }
 
-/// How long a request waits for an actor that starts.
+/// How long a request or a socket waits for an actor that starts.
 const READY: Duration = Duration::from_secs(30);
 
 fn exceeded(last: &ActorError) -> ActorError {

@@ -8,11 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::{ActorRef, Gateway, Tried, incoming_too_long};
 use crate::{
     actor::aborted,
-    cell::{AnySlot, Claim, FrameRefused, Host, OpenSocket, SocketKind},
+    cell::{AnySlot, Claim, FrameRefused, Host, OpenRefused, OpenSocket, SocketKind},
     connection::{CloseFrame, Delivery, Frame, Outbox},
     error::ActorError,
     id::ConnId,
@@ -119,16 +120,16 @@ impl Gateway {
         let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
             let outbox = Arc::new(Outbox::new(encoding, slot.options().outbox));
             let id = ConnId::new(&*host.entropy);
-            let opened = Arc::clone(&slot).open(OpenSocket {
+            let wish = OpenSocket {
                 id,
                 params: params.clone(),
                 request: request.clone(),
                 outbox: Arc::clone(&outbox),
                 kind,
                 claim,
-            });
+            };
             async move {
-                let opened = opened?;
+                let opened = open_when_room(&slot, wish).await?;
                 // Made before the wait, so that being dropped during it disconnects.
                 let socket = Socket {
                     actor: ActorRef::new(slot),
@@ -263,6 +264,25 @@ impl Socket {
     /// patience with a client that does not read.
     pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.outbox.poll_closing(cx)
+    }
+}
+
+/// Brings a wish to the actor once its mailbox has room. Clients who come together, after a restart say, are not
+/// refused for being many: after that code RivetKit's would not come again.
+async fn open_when_room(
+    slot: &Arc<dyn AnySlot>,
+    wish: OpenSocket,
+) -> Result<oneshot::Receiver<Result<(), ActorError>>, ActorError> {
+    loop {
+        while let Some(room) = slot.crowded() {
+            room.await;
+        }
+        match Arc::clone(slot).open(wish.clone()) {
+            Ok(opened) => return Ok(opened),
+            // Somebody else took the room.
+            Err(OpenRefused::Full) => {}
+            Err(OpenRefused::Gone(error)) => return Err(error),
+        }
     }
 }
 
