@@ -26,6 +26,7 @@ mod failures;
 mod falls;
 mod faults;
 mod fold;
+mod goodbyes;
 mod groups;
 mod hardening;
 mod here;

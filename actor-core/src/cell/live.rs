@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     commit::Saving, gate::Gate, guard::guard_now, host::TypeInfo, job::Job, keyed::Keyed,
-    mailbox::Msg, queue::Queue, side::Free, slot::Slot, task::Step, why::Vigil,
+    mailbox::Msg, queue::Queue, raw::Goodbyes, side::Free, slot::Slot, task::Step, why::Vigil,
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Spawn, Transport},
@@ -89,6 +89,7 @@ pub(super) struct Cell<A: Actor> {
     pub(super) rings: Option<Box<Rings>>,
     /// Absent until a call comes with an idempotency key.
     pub(super) keyed: Option<Box<Keyed<A>>>,
+    pub(super) goodbyes: Goodbyes<A>,
 }
 
 /// A life that ended in the middle: the actor comes back from its last commit.
@@ -192,6 +193,7 @@ impl<A: Actor> Cell<A> {
             awake: None,
             rings: None,
             vigil: None,
+            goodbyes: Goodbyes::default(),
         }
     }
 

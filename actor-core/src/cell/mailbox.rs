@@ -377,6 +377,18 @@ impl<A: Actor> Mailbox<A> {
         awaited
     }
 
+    /// Forgets messages that nobody is left to take.
+    pub(super) fn forget(&mut self, is_moot: impl Fn(&Msg<A>) -> bool) {
+        let all = self
+            .next
+            .take()
+            .into_iter()
+            .chain(mem::take(&mut self.calls));
+        let mut rest = Queue::new();
+        rest.extend(all.filter(|it| !is_moot(it)));
+        self.put_back(rest);
+    }
+
     /// The actor is down after a fault, for good or until it starts again by itself. Gives what is to be
     /// refused for that; a destroy that somebody wants is among it.
     pub(super) fn go_down(&mut self, phase: Phase) -> Vec<Msg<A>> {

@@ -1,7 +1,7 @@
 //! Raw WebSockets: their hooks, their messages, and what becomes of them when the actor stops. That
 //! they are connections too is for `connect`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -12,10 +12,10 @@ use super::{
     tunnel::is_taken,
 };
 use crate::{
-    actor::{Actor, Hook, Inner, Receiver, Reply, Socket},
+    actor::{Actor, Hook, Inner, Listener, Receiver, Reply, Socket},
     connection::CloseFrame,
     error::ActorError,
-    id::MessageIndex,
+    id::{ConnId, MessageIndex},
     lifecycle::WorkKind,
 };
 
@@ -154,7 +154,8 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// Closes the sockets that do not hibernate, as the actor stops.
+    /// Takes the sockets off the list that do not hibernate, as the actor stops. They close with the life: what
+    /// still runs may have something to say over them.
     pub(super) fn drop_sockets(&mut self) {
         let going: Vec<_> = self
             .hub
@@ -164,13 +165,55 @@ impl<A: Actor> Cell<A> {
             .map(|it| it.id)
             .collect();
         for id in going {
-            self.disconnect(id, Some(CloseFrame::new(1000, "actor.stopped")));
+            if let Some(conn) = self.unlist(id) {
+                self.goodbyes.0.insert(id, conn.listener.clone());
+                self.run_leave_hooks(&conn, stopped());
+            }
         }
     }
 
     fn lend_socket(&self, conn: &Arc<Inner<A>>, hook: &str, index: MessageIndex) -> Socket<A> {
         Socket::new(lend(&self.hub, conn, hook), index)
     }
+}
+
+/// Sockets that go with a life, and are closed when this is dropped with it.
+pub(super) struct Goodbyes<A: Actor>(BTreeMap<ConnId, Listener<A>>);
+
+impl<A: Actor> Goodbyes<A> {
+    /// Whether there is anybody to part from.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a message is of one of them: what a client says after its connection has left the list, or that
+    /// it has gone. Nobody takes it, so no life is to begin for it.
+    pub(super) fn is_moot(&self, msg: &Msg<A>) -> bool {
+        match msg {
+            Msg::Frame(it) => self.0.contains_key(&it.conn),
+            Msg::Close(conn, _) => self.0.contains_key(conn),
+            _ => false,
+        }
+    }
+}
+
+impl<A: Actor> Default for Goodbyes<A> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<A: Actor> Drop for Goodbyes<A> {
+    fn drop(&mut self) {
+        for listener in self.0.values() {
+            listener.close(stopped());
+        }
+    }
+}
+
+/// How a socket is closed that does not outlive its actor's life.
+fn stopped() -> CloseFrame {
+    CloseFrame::new(1000, "actor.stopped")
 }
 
 fn socket_job<A: Actor>(call: A::Call, then: Then<A>, conn: &Arc<Inner<A>>) -> Job<A> {

@@ -265,6 +265,9 @@ impl<A: Actor> Cell<A> {
         let mut mailbox = self.slot.mailbox();
         let turns = mailbox.end_life();
         mailbox.put_back(batch);
+        if !self.goodbyes.is_empty() {
+            mailbox.forget(|it| self.goodbyes.is_moot(it));
+        }
         if self.served {
             // Also where nobody waits for the next life.
             mailbox.wakes.on(Outcome::Ready);
@@ -362,7 +365,7 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// The stop hook is over: sockets that do not hibernate go, after all that it sent over them.
+    /// The stop hook is over: sockets that do not hibernate go, and their hooks run in what is left of the grace.
     pub(super) fn stop_hook_done(&mut self, why: Stop) {
         self.drop_sockets();
         self.tell(Event::HookDone(why));

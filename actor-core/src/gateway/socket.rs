@@ -186,7 +186,7 @@ impl Socket {
     }
 
     /// Takes a frame from the client. Waits while the actor's mailbox is full, so that the client is
-    /// held back by its own socket.
+    /// held back by its own socket. What comes once the actor's side closes is passed over.
     ///
     /// # Errors
     ///
@@ -196,6 +196,10 @@ impl Socket {
     ///
     /// If dropped before it completes, the frame was not taken.
     pub async fn receive(&self, frame: Frame) -> Result<(), CloseFrame> {
+        if !self.outbox.is_open() {
+            // Its connection is off the list, or about to be, and no actor is to wake for this.
+            return Ok(());
+        }
         let limit = self.max_incoming();
         if limit < frame.bytes.len() {
             return Err(close_with(&incoming_too_long(frame.bytes.len(), limit)));
