@@ -1,8 +1,9 @@
 //! What is counted: each turn in an actor's life, and what each limit turns away (P6).
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use actor_core::{
+    CloseFrame, Socket,
     gateway::{ActionRequest, ConnectRequest, Limiter, Limits, Quota},
     metrics::{ALL, Kind},
     prelude::*,
@@ -10,6 +11,7 @@ use actor_core::{
     registry::RegistryBuilder,
     testing::{Fault, TestRegistry},
 };
+use bytes::Bytes;
 use futures_util::future::join_all;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -391,6 +393,53 @@ async fn p6_what_handlers_overdo_is_counted() {
             "sql.statement_too_long 1",
         ]
     );
+}
+
+/// Takes whatever comes, and saves it.
+#[actor(name = "metered", hibernate_websockets)]
+#[derive(Default)]
+pub(crate) struct Heavy {
+    heard: u32,
+}
+
+#[actor]
+impl Heavy {
+    #[on_message]
+    async fn heard(&mut self, socket: &Socket<Self>) {
+        self.heard += 1;
+        socket.send_text(self.heard.to_string());
+    }
+}
+
+/// H10: at most 128 MiB of what a client sent are kept until what they did is durable.
+#[tokio::test(start_paused = true)]
+async fn h10_what_waits_of_a_client_is_warned_of_and_bounded() {
+    let (mut watched, _guard) = watched_of(|it| it.actor::<Heavy>()).await;
+    let storage = Arc::clone(watched.registry.storage());
+    let heavy = watched.registry.get_or_create::<Heavy>("one");
+    let mut socket = heavy.open_websocket("", Value::Undefined).await.unwrap();
+    let large = Bytes::from(vec![0; 30 << 20]);
+    watched.changes();
+    storage.hold();
+    for _ in 0..4 {
+        socket.send(large.clone()).await.unwrap();
+    }
+    let refused = socket.send(large.clone()).await.unwrap_err();
+    let expected = CloseFrame::new(1011, "guard.websocket_pending_limit_reached");
+    assert_eq!(refused, expected);
+    let counted = [
+        "actor_inbox_refusals_total 1",
+        "actor_inbox_warnings_total 50 1",
+        "actor_inbox_warnings_total 75 1",
+    ];
+    assert_eq!(watched.changes(), counted);
+    // What is dealt with makes room again.
+    storage.release();
+    for heard in 1..=4 {
+        assert_eq!(socket.next().await, Some(heard.to_string().into()));
+    }
+    socket.send(large).await.unwrap();
+    assert_eq!(socket.next().await, Some("5".into()));
 }
 
 /// The guide has all of them, with their labels.

@@ -5,7 +5,7 @@
 //! leaves out the first half. Captured, what the panics on purpose say would fill the memory.
 //! `ACTOR_REPLAY_SEED=7` tries one again.
 
-use std::{collections::BTreeMap, env, future::poll_fn, time::Duration};
+use std::{collections::BTreeMap, env, future::poll_fn, thread, time::Duration};
 
 use actor_core::{
     Message, WebSocket,
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// Orders of events in a normal run.
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 3000;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -343,6 +343,20 @@ async fn p3_each_message_takes_effect_once() {
         }
     };
     for seed in seeds {
-        one(seed).await;
+        let _named = Named(seed);
+        let ended = timeout(60 * LONG, one(seed)).await;
+        ended.unwrap_or_else(|_| panic!("it never ends"));
+    }
+}
+
+/// Names the seed of whatever fails, wherever that is.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let Self(seed) = self;
+            eprintln!("seed {seed} failed, ACTOR_REPLAY_SEED={seed} tries it again");
+        }
     }
 }
