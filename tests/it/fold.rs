@@ -2,7 +2,7 @@
 //! when somebody asks for it, and nobody can tell.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::pending,
     sync::{
         Arc,
@@ -22,7 +22,7 @@ use actor_core::{
     testing::{Fault, TestRegistry},
 };
 use async_trait::async_trait;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::sleep;
 
 use crate::{registry, registry_over};
@@ -34,17 +34,38 @@ thread_local! {
     static READ: Cell<usize> = const { Cell::new(0) };
     /// Whether `on_sleep` ends at all.
     static STUCK: Cell<bool> = const { Cell::new(false) };
+    /// What a connection asks, once, when it is read back or written down.
+    static ASKS: RefCell<Option<TaskCtx<Foyer>>> = const { RefCell::new(None) };
+    /// How many connections it was told of.
+    static TOLD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// What is remembered of a connection, unless it heard thirteen messages: that cannot be read back.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Seat {
-    #[serde(deserialize_with = "unless_thirteen")]
+    #[serde(deserialize_with = "unless_thirteen", serialize_with = "curious")]
     heard: u32,
+}
+
+fn ask() {
+    let asks = ASKS.take();
+    if let Some(ctx) = asks {
+        TOLD.set(ctx.conns().len());
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it by reference"
+)]
+fn curious<S: Serializer>(heard: &u32, to: S) -> Result<S::Ok, S::Error> {
+    ask();
+    heard.serialize(to)
 }
 
 fn unless_thirteen<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     READ.set(READ.get() + 1);
+    ask();
     let heard = u32::deserialize(from)?;
     if heard == 13 {
         return Err(serde::de::Error::custom("thirteen"));
@@ -104,6 +125,13 @@ impl Foyer {
         conns
             .map(|it| format!("{} {}", it.params(), it.read(|seat| seat.heard)))
             .collect()
+    }
+
+    /// From now on, the next connection that is read or written asks.
+    #[action]
+    async fn make_curious(&self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        ctx.timer(Duration::ZERO, |ctx| async move { ASKS.set(Some(ctx)) })?;
+        Ok(())
     }
 
     /// What came before is stored when it returns.
@@ -308,6 +336,27 @@ async fn g4_after_a_save_that_failed_connections_are_what_is_stored() {
     // Read from storage, in the order of their ids.
     names.sort();
     assert_eq!(names, ["0 1", "1 0"]);
+}
+
+/// P5: reading and writing connections is user code, and nobody holds what that may ask for.
+#[tokio::test(start_paused = true)]
+async fn p5_a_connection_may_ask_who_is_there_while_it_is_read_or_written() {
+    let (_registry, foyer) = foyer().await;
+    let mut sockets = sockets(&foyer, 3).await;
+    asleep(&foyer).await;
+    foyer.make_curious().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    // The one that speaks is read, and has all of them read meanwhile, itself too.
+    assert_eq!(say(&mut sockets[1], 1).await.as_deref(), Some("1"));
+    assert_eq!((TOLD.take(), READ.get()), (3, 4));
+    // Who was listed first stayed.
+    assert_eq!(say(&mut sockets[1], 1).await.as_deref(), Some("2"));
+    assert_eq!(foyer.names().await.unwrap(), ["0 0", "1 2", "2 0"]);
+    foyer.save().await.unwrap();
+    foyer.make_curious().await.unwrap();
+    asleep(&foyer).await;
+    assert_eq!(TOLD.take(), 3);
+    assert_eq!(foyer.names().await.unwrap(), ["0 0", "1 2", "2 0"]);
 }
 
 /// Its sockets do not hibernate, and it may be long in going to sleep.

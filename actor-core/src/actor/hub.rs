@@ -110,8 +110,11 @@ pub(crate) trait Doorbell<A: ActorType>: Send + Sync {
     /// Asks what keeps the actor awake.
     fn why_awake(&self) -> oneshot::Receiver<Vec<Blocker>>;
 
-    /// Reads a connection that nobody has asked for yet. `None` closes its socket, and its row has to go.
+    /// Reads a connection that nobody has asked for yet. `None` when it cannot be read.
     fn unfold(&self, id: ConnId, folded: Folded) -> Option<Row<A>>;
+
+    /// Closes the socket of one that cannot be read, and whose row has to go.
+    fn lose(&self, id: ConnId);
 
     /// Where the actor's data is.
     fn driver(&self) -> &Arc<dyn Driver>;

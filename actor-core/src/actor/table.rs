@@ -106,22 +106,22 @@ impl<A: ActorType> Table<A> {
         }
     }
 
-    /// Whether there are connections that nobody has asked for yet.
-    pub(super) fn has_folded(&self) -> bool {
-        self.folded.is_some()
+    /// Connections that nobody has asked for yet: this one if it is among them, or all.
+    pub(super) fn folded(&self, id: Option<ConnId>) -> Vec<(ConnId, Folded)> {
+        let fold = self.folded.as_ref();
+        fold.map_or_else(Vec::new, |it| it.some(id))
     }
 
-    /// Takes a connection out that nobody has asked for yet: this one, or any.
-    pub(super) fn take_folded(&mut self, id: Option<ConnId>) -> Option<(ConnId, Folded)> {
-        let fold = self.folded.as_mut()?;
-        let taken = match id {
-            Some(id) => fold.rows.remove_entry(&id),
-            None => fold.rows.pop_first(),
+    /// Somebody has asked for a connection; whether nobody had before.
+    pub(super) fn take_folded(&mut self, id: ConnId) -> bool {
+        let Some(fold) = &mut self.folded else {
+            return false;
         };
+        let was_folded = fold.rows.remove(&id).is_some();
         if fold.rows.is_empty() {
             self.folded = None;
         }
-        taken
+        was_folded
     }
 
     /// Lists a connection that was folded, where it was.
@@ -129,32 +129,30 @@ impl<A: ActorType> Table<A> {
         self.seat(seat, conn, hears, true);
     }
 
-    /// Every connection as a row, for the next life. `None` where there are none or more than `most`,
-    /// when `row` gives none, or when storage has or is to have other rows than these.
-    pub(crate) fn fold(
-        &mut self,
-        most: usize,
-        mut row: impl FnMut(&Inner<A>, &[Arc<str>]) -> Option<Bytes>,
-    ) -> Option<Box<Fold>> {
+    /// Those who are to be written down for the next life: all but the folded, who are. `None` where
+    /// there is nobody or are more than `most`, or when storage has or is to have other rows than these.
+    pub(crate) fn to_fold(&self, most: usize) -> Option<Vec<Row<A>>> {
         let len = self.len();
         if len == 0 || most < len || self.is_dirty() || self.leaving.is_some() {
             return None;
         }
+        let listed = self.listed.values();
+        listed.map(|it| it.has_row().then(|| row(it))).collect()
+    }
+
+    /// Leaves every connection to the next life. `None` where `rows` are not [those who were to be
+    /// written down](Self::to_fold), because somebody has asked for one or changed one meanwhile.
+    pub(crate) fn fold(&mut self, rows: Vec<(ConnId, Bytes)>) -> Option<Box<Fold>> {
+        if rows.len() != self.listed.len() || self.is_dirty() || self.leaving.is_some() {
+            return None;
+        }
         let mut fold = self.folded.take().unwrap_or_default();
         fold.next = self.next;
-        for (seat, listed) in &self.listed {
-            if !listed.has_row() {
-                return None;
-            }
-            let hears: Vec<_> = listed.hears.iter().cloned().collect();
-            let taken = listed.conn.taken();
-            let folded = Folded {
-                seat: *seat,
-                row: row(&listed.conn, &hears)?,
-                taken: taken.is_stored.then(|| taken.numbers.clone()),
-            };
-            drop(taken);
-            fold.rows.insert(listed.conn.id, folded);
+        for (id, row) in rows {
+            let seat = *self.by_id.get(&id)?;
+            let taken = self.listed.get(&seat)?.conn.taken();
+            let taken = taken.is_stored.then(|| taken.numbers.clone());
+            fold.rows.insert(id, Folded { seat, row, taken });
         }
         Some(fold)
     }

@@ -21,13 +21,18 @@ pub(super) struct Kept {
 impl<A: Actor> Cell<A> {
     /// Everything is saved, and the actor goes to sleep.
     pub(super) fn fold_connections(&self) {
-        // Encoding is user code; what it does not write down now was written before.
-        let row = |conn: &_, hears: &_| {
+        let Some(listed) = self.hub.seen_of_table().to_fold(MOST) else {
+            return;
+        };
+        // Encoding is user code, which may ask who is connected, so it runs without the lock. What it
+        // does not write down now was written before.
+        let row = |(conn, hears): &Row<A>| {
             let row = super::guard::guard_now(|| persist::encode_conn(conn, hears));
             let row = row.ok()?.ok()?;
-            (row.len() <= LONGEST_ROW).then_some(row)
+            (row.len() <= LONGEST_ROW).then_some((conn.id, row))
         };
-        let fold = self.hub.seen_of_table().fold(MOST, row);
+        let rows: Option<Vec<_>> = listed.iter().map(row).collect();
+        let fold = rows.and_then(|it| self.hub.seen_of_table().fold(it));
         let sockets = self.slot.sockets().len();
         if let Some(fold) = fold.filter(|it| it.len() == sockets) {
             let generation = self.saving.stored();
@@ -37,19 +42,23 @@ impl<A: Actor> Cell<A> {
 }
 
 impl<A: Actor> Slot<A> {
-    /// A connection that was not asked for in this life until now.
+    /// Reads a connection that was not asked for in this life until now.
     pub(super) fn unfold_conn(&self, id: ConnId, folded: Folded) -> Option<Row<A>> {
         let listener = self.sockets().get(&id).cloned()?;
-        let Some(mut conn) = restore::read_again(self, id, &folded.row) else {
-            metrics::count(&metrics::RESTORES, [&*self.info.name, "failed"]);
-            self.sockets().remove(&id);
-            listener.close(CloseFrame::new(1011, "ws.restore_error"));
-            return None;
-        };
+        let mut conn = restore::read_again(self, id, &folded.row)?;
         conn.seat = Some(folded.seat);
         conn.taken = folded.taken;
         let hears = std::mem::take(&mut conn.hears);
         Some((conn.restore(listener), hears))
+    }
+
+    /// Closes a connection that could not be read.
+    pub(super) fn lose_conn(&self, id: ConnId) {
+        let listener = self.sockets().remove(&id);
+        if let Some(listener) = listener {
+            metrics::count(&metrics::RESTORES, [&*self.info.name, "failed"]);
+            listener.close(CloseFrame::new(1011, "ws.restore_error"));
+        }
     }
 }
 

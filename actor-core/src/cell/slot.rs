@@ -409,6 +409,10 @@ impl<A: Actor> Doorbell<A> for Slot<A> {
         self.unfold_conn(id, folded)
     }
 
+    fn lose(&self, id: ConnId) {
+        self.lose_conn(id);
+    }
+
     fn driver(&self) -> &Arc<dyn Driver> {
         &self.host.driver
     }
