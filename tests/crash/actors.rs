@@ -117,7 +117,7 @@ impl Book {
 }
 
 /// The answer to a count.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Counted {
     pub(crate) born: u64,
     /// The how-manieth it was.
@@ -267,6 +267,46 @@ impl Archive {
                 .extend(missing.map(|n| format!("no row of {n} by {caller}")));
         }
         Ok(book)
+    }
+}
+
+/// Most answers that a [`Till`] keeps: more than callers at a time, less than calls in a round.
+pub(crate) const KEPT: u64 = 200;
+
+/// Is called with idempotency keys, and asked again after each kill.
+#[actor(sleep_after = "15ms", max_idempotency_keys = 200)]
+pub(crate) struct Till {
+    book: Book,
+}
+
+#[actor]
+impl Till {
+    #[on_create]
+    async fn create(_ctx: &Ctx<Self>) -> Self {
+        Self { book: Book::new() }
+    }
+
+    #[action]
+    async fn count(&mut self, caller: u64, n: u64) -> Counted {
+        self.book.count(caller, n)
+    }
+
+    /// As that of [`Ledger`].
+    #[action]
+    async fn count_slowly(&mut self, caller: u64, n: u64) -> Counted {
+        let counted = self.book.count(caller, n);
+        tokio::task::yield_now().await;
+        counted
+    }
+
+    #[action(atomic)]
+    async fn count_wholly(&mut self, caller: u64, n: u64) -> Counted {
+        self.book.count(caller, n)
+    }
+
+    #[action]
+    async fn book(&self) -> Book {
+        self.book.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 //! acknowledgement, until it dies or its input ends.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     io::{Read as _, Write as _},
     path::PathBuf,
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::{
-    actors::{Archive, Book, Counted, Draft, Ledger, set_round},
+    actors::{Archive, Book, Counted, Draft, Ledger, Till, set_round},
     random::Random,
 };
 
@@ -38,8 +39,18 @@ pub(crate) struct Orders {
     pub(crate) seed: u64,
     /// Actors to tell of before anything else.
     pub(crate) tell: Vec<Name>,
+    /// Calls to ask again, with the key that they had, before the load. Their actors are told of again.
+    pub(crate) again: Vec<Ask>,
     /// Actors to count in.
     pub(crate) load: Vec<Name>,
+}
+
+/// A call with an idempotency key.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) struct Ask {
+    pub(crate) till: String,
+    pub(crate) caller: u64,
+    pub(crate) n: u64,
 }
 
 /// An actor's type and key.
@@ -48,6 +59,7 @@ pub(crate) enum Name {
     Ledger(String),
     Draft(String),
     Archive(String),
+    Till(String),
 }
 
 /// What a process says, one line each.
@@ -55,8 +67,12 @@ pub(crate) enum Name {
 pub(crate) enum Record {
     /// What an actor holds before the load; nothing if there is no such actor.
     Found(Name, Option<Found>),
+    /// A call was asked again, and answered this.
+    Again(Ask, Counted),
     /// That was all; the load begins.
     Ready,
+    /// A call with a key is about to be made.
+    Asked(Ask),
     /// An action was acknowledged.
     Counted(Name, Ack),
     /// A connection was acknowledged.
@@ -115,16 +131,21 @@ async fn serve(orders: Orders) {
         .actor::<Ledger>()
         .actor::<Draft>()
         .actor::<Archive>()
+        .actor::<Till>()
         .shared_storage(Arc::clone(&driver))
         .build()
         .await
         .unwrap();
-    for name in &orders.tell {
-        match find(&registry, &*driver, name).await {
-            Ok(found) => say(&Record::Found(name.clone(), found)),
-            Err(error) => failed(format!("{name:?}: {error}")),
+    tell(&registry, &*driver, &orders.tell).await;
+    for ask in &orders.again {
+        match ask.twice(&registry).await {
+            Ok(counted) => say(&Record::Again(ask.clone(), counted)),
+            Err(error) => failed(format!("{ask:?} again: {error}")),
         }
     }
+    let asked: BTreeSet<_> = orders.again.into_iter().map(|it| it.till).collect();
+    let asked: Vec<_> = asked.into_iter().map(Name::Till).collect();
+    tell(&registry, &*driver, &asked).await;
     say(&Record::Ready);
     let mut load = JoinSet::new();
     if !orders.load.is_empty() {
@@ -148,6 +169,39 @@ async fn serve(orders: Orders) {
     registry.shutdown().await;
 }
 
+async fn tell(registry: &Registry, driver: &dyn Driver, names: &[Name]) {
+    for name in names {
+        match find(registry, driver, name).await {
+            Ok(found) => say(&Record::Found(name.clone(), found)),
+            Err(error) => failed(format!("{name:?}: {error}")),
+        }
+    }
+}
+
+impl Ask {
+    /// Makes the call twice at once; both are to be answered the same.
+    async fn twice(&self, registry: &Registry) -> Result<Counted, CallError> {
+        let (one, other) = tokio::join!(self.once(registry), self.once(registry));
+        let (one, other) = (one?, other?);
+        if one != other {
+            failed(format!("{self:?} was answered {one:?} and {other:?}"));
+        }
+        Ok(one)
+    }
+
+    async fn once(&self, registry: &Registry) -> Result<Counted, CallError> {
+        let (caller, n) = (self.caller, self.n);
+        let till = registry.get_or_create::<Till>(&*self.till);
+        let till = till.idempotency_key(format!("{caller}/{n}"));
+        // The action is part of what is asked, so the number decides.
+        match n % 3 {
+            0 => till.count_slowly(caller, n).await,
+            1 => till.count_wholly(caller, n).await,
+            _ => till.count(caller, n).await,
+        }
+    }
+}
+
 async fn find(
     registry: &Registry,
     driver: &dyn Driver,
@@ -163,6 +217,13 @@ async fn find(
         }
         Name::Draft(key) => {
             let actor = registry.get::<Draft>(&**key);
+            match actor.book().await {
+                Ok(book) => Ok((book, actor.resolve().await?)),
+                Err(error) => Err(error),
+            }
+        }
+        Name::Till(key) => {
+            let actor = registry.get::<Till>(&**key);
             match actor.book().await {
                 Ok(book) => Ok((book, actor.resolve().await?)),
                 Err(error) => Err(error),
@@ -255,6 +316,20 @@ impl Caller {
                     _ => archive.count(caller, n).await,
                 };
                 (counted.map_err(|it| it.to_actor_error())?, true)
+            }
+            Name::Till(key) => {
+                let till = key.clone();
+                let ask = Ask { till, caller, n };
+                say(&Record::Asked(ask.clone()));
+                let counted = match which {
+                    0..3 => ask.twice(&self.registry).await?,
+                    _ => ask.once(&self.registry).await?,
+                };
+                if which.is_multiple_of(2) {
+                    // An answer may be long on its way, so that more of them are lost on it.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                (counted, true)
             }
         };
         let ack = Ack {

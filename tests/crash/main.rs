@@ -1,6 +1,7 @@
 //! P2 against `kill -9`: a process that counts and tells of every acknowledgement is killed at random
 //! moments and started again over the same database. Nothing acknowledged may be missing, nothing may
-//! be counted twice. Here the clock is real and so is the disk.
+//! be counted twice. Calls with an idempotency key that were under way are asked again, and each counts
+//! once, whether it had run or not. Here the clock is real and so is the disk.
 //!
 //! `ACTOR_CRASH_ROUNDS` says how often it is killed, `ACTOR_CRASH_SEED` with which random numbers.
 
@@ -54,7 +55,9 @@ fn lasting() -> Vec<Name> {
     let ledgers = (0..12).map(|i| Name::Ledger(format!("ledger {i}")));
     let drafts = (0..6).map(|i| Name::Draft(format!("draft {i}")));
     let archives = (0..4).map(|i| Name::Archive(format!("archive {i}")));
-    ledgers.chain(drafts).chain(archives).collect()
+    let tills = (0..6).map(|i| Name::Till(format!("till {i}")));
+    let names = ledgers.chain(drafts).chain(archives).chain(tills);
+    names.collect()
 }
 
 /// Actors that are created during a round.
@@ -63,10 +66,12 @@ fn of_round(round: u64) -> Vec<Name> {
     let ledgers = (0..6).map(|i| Name::Ledger(key(i)));
     let drafts = (0..2).map(|i| Name::Draft(key(i)));
     let archives = (0..2).map(|i| Name::Archive(key(i)));
-    ledgers.chain(drafts).chain(archives).collect()
+    let tills = (0..2).map(|i| Name::Till(key(i)));
+    let names = ledgers.chain(drafts).chain(archives).chain(tills);
+    names.collect()
 }
 
-fn orders(database: &Path, round: u64, seed: u64) -> Orders {
+fn orders(database: &Path, round: u64, seed: u64, model: &Model) -> Orders {
     let mut tell = lasting();
     tell.extend(round.checked_sub(1).into_iter().flat_map(of_round));
     let mut load = lasting();
@@ -76,6 +81,7 @@ fn orders(database: &Path, round: u64, seed: u64) -> Orders {
         round,
         seed,
         tell,
+        again: model.to_ask_again(),
         load,
     }
 }
@@ -85,6 +91,8 @@ fn hear_found(process: &mut Process, model: &mut Model) -> Result<(), String> {
     loop {
         match process.next(PATIENCE)?.1 {
             Record::Found(name, found) => model.check(&name, found)?,
+            Record::Again(ask, counted) => model.answered_again(&ask, counted)?,
+            Record::Failed(what) => return Err(what),
             Record::Ready => return Ok(()),
             other => return Err(format!("{other:?} before the load")),
         }
@@ -98,7 +106,7 @@ fn round(
     random: &mut Random,
     model: &mut Model,
 ) -> Result<(), String> {
-    let mut process = Process::start(&orders(database, number, random.next()));
+    let mut process = Process::start(&orders(database, number, random.next(), model));
     hear_found(&mut process, model)?;
     // Most die soon, while actors are still created; some live past many saves.
     let life = match random.below(10) {
@@ -138,7 +146,7 @@ fn p2_nothing_acknowledged_is_lost_to_kill_9_and_nothing_counted_twice() {
             );
         }
     }
-    let mut last = orders(&database, rounds, 0);
+    let mut last = orders(&database, rounds, 0, &model);
     last.load.clear();
     let mut process = Process::start(&last);
     let found = hear_found(&mut process, &mut model);
@@ -147,6 +155,7 @@ fn p2_nothing_acknowledged_is_lost_to_kill_9_and_nothing_counted_twice() {
     let tally = model.tally();
     println!("seed {seed}, {rounds} rounds: {tally}");
     assert!(tally.acked > rounds, "hardly any load: {tally}");
+    assert!(tally.again > 0, "no call was cut off: {tally}");
 }
 
 #[test]
@@ -154,7 +163,7 @@ fn a_second_process_is_refused_and_the_first_unharmed() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("crash.db");
     let mut model = Model::default();
-    let mut process = Process::start(&orders(&database, 0, 1));
+    let mut process = Process::start(&orders(&database, 0, 1, &model));
     hear_found(&mut process, &mut model).unwrap();
     for _ in 0..20 {
         let refused = Sqlite::open(&database).unwrap_err();
@@ -168,7 +177,7 @@ fn a_second_process_is_refused_and_the_first_unharmed() {
     }
     model.ended();
     // It ended in good order, so that even what was only promised soon is there.
-    let mut last = orders(&database, 1, 0);
+    let mut last = orders(&database, 1, 0, &model);
     last.load.clear();
     let mut process = Process::start(&last);
     hear_found(&mut process, &mut model).unwrap();

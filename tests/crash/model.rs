@@ -9,8 +9,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    actors::{Book, Numbers},
-    child::{Ack, Found, Name, Record},
+    actors::{Book, Counted, KEPT, Numbers},
+    child::{Ack, Ask, Found, Name, Record},
     process::Said,
 };
 
@@ -21,6 +21,9 @@ const SOON: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     actors: BTreeMap<Name, Promises>,
+    /// Calls with a key that the last process made, each caller's newest to an actor, and what they were
+    /// answered if that was heard.
+    asked: BTreeMap<Ask, Option<Counted>>,
     tally: Tally,
     /// Relaxed acknowledgements heard before this moment are on disk.
     saved_before: Option<Instant>,
@@ -48,6 +51,12 @@ pub(crate) struct Tally {
     unacked_kept: u64,
     connections: u64,
     left: u64,
+    /// Asked again because no answer was heard.
+    pub(crate) again: u64,
+    /// Of those, had run before the kill.
+    again_known: u64,
+    /// Asked again although an answer was heard.
+    replayed: u64,
 }
 
 impl fmt::Display for Tally {
@@ -55,13 +64,17 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} acknowledged on disk, {} acknowledged relaxed, {} of them lost; {} kept that were \
-             not acknowledged; {} connections acknowledged, {} came and went",
+             not acknowledged; {} connections acknowledged, {} came and went; {} calls cut off and \
+             asked again, {} of them had run; {} answered ones asked again",
             self.acked,
             self.relaxed,
             self.relaxed_lost,
             self.unacked_kept,
             self.connections,
-            self.left
+            self.left,
+            self.again,
+            self.again_known,
+            self.replayed
         )
     }
 }
@@ -74,7 +87,17 @@ impl Model {
     /// Notes a promise.
     pub(crate) fn hear(&mut self, (at, record): Said) -> Result<(), String> {
         match record {
+            Record::Asked(ask) => {
+                let older = |it: &Ask| it.till == ask.till && it.caller == ask.caller;
+                self.asked.retain(|it, _| !older(it));
+                self.asked.insert(ask, None);
+            }
             Record::Counted(name, ack) => {
+                if let Name::Till(till) = &name {
+                    let (till, Ack { caller, n, .. }) = (till.clone(), ack);
+                    self.asked
+                        .insert(Ask { till, caller, n }, Some(ack.counted));
+                }
                 let promises = self.actors.entry(name).or_default();
                 promises.acks.push((at, ack));
             }
@@ -84,6 +107,59 @@ impl Model {
             }
             Record::Failed(what) => return Err(what),
             other => return Err(format!("{other:?} during the load")),
+        }
+        Ok(())
+    }
+
+    /// The calls with a key to ask again: those cut off, and of those answered the ones whose answer
+    /// is kept still.
+    pub(crate) fn to_ask_again(&self) -> Vec<Ask> {
+        let mut newest = BTreeMap::<&str, u64>::new();
+        for (ask, counted) in &self.asked {
+            let place = newest.entry(&ask.till).or_default();
+            *place = counted.map_or(*place, |it| it.place.max(*place));
+        }
+        let is_kept = |(ask, counted): &(&Ask, &Option<Counted>)| {
+            counted.is_none_or(|it| newest[&*ask.till] < it.place + KEPT / 2)
+        };
+        let asked = self.asked.iter().filter(is_kept);
+        asked.map(|(ask, _)| ask.clone()).collect()
+    }
+
+    /// A call was asked again. What it did when it ran first was found before.
+    pub(crate) fn answered_again(&mut self, ask: &Ask, counted: Counted) -> Result<(), String> {
+        let heard = self.asked.remove(ask).flatten();
+        let promises = self.actors.entry(Name::Till(ask.till.clone())).or_default();
+        let book = &promises.kept;
+        let numbers = book.counted.get(&ask.caller);
+        let had_run = numbers.is_some_and(|it| it.has(ask.n));
+        if had_run != (counted.place <= book.total) {
+            return Err(format!(
+                "{ask:?} was there: {had_run}, and is {counted:?} now"
+            ));
+        }
+        match heard {
+            Some(heard) if heard != counted => {
+                return Err(format!("{ask:?} was answered {heard:?}, now {counted:?}"));
+            }
+            Some(_) => self.tally.replayed += 1,
+            None => {
+                self.tally.again += 1;
+                self.tally.again_known += u64::from(had_run);
+            }
+        }
+        if had_run && counted.born != book.born {
+            return Err(format!("{ask:?} is of another creation: {counted:?}"));
+        }
+        if !had_run {
+            let Ask { caller, n, .. } = *ask;
+            let ack = Ack {
+                caller,
+                n,
+                counted,
+                sure: true,
+            };
+            promises.acks.push((Instant::now(), ack));
         }
         Ok(())
     }
@@ -112,6 +188,12 @@ impl Model {
                 .check(&empty, self.saved_before, self.ended)
                 .map_err(whose);
         };
+        // Of each call with a key there are two rows, for as many as are kept (P3).
+        let calls = match name {
+            Name::Till(_) => book.total.min(KEPT),
+            Name::Ledger(_) | Name::Draft(_) | Name::Archive(_) => 0,
+        };
+        let entries = entries.saturating_sub(2 * usize::try_from(calls).unwrap());
         let found = Found { book, entries };
         promises
             .check(&found, self.saved_before, self.ended)
