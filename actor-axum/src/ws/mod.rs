@@ -1,6 +1,7 @@
 //! Upgrades to WebSockets. They always succeed when they are well-formed: what is wrong is said over
 //! the socket, where clients can read it.
 
+mod bounds;
 mod connect;
 mod inspector;
 mod pump;

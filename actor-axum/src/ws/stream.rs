@@ -1,5 +1,5 @@
 //! WebSocket messages over an upgraded connection. Next to nothing is kept while it is idle: no task
-//! of its own, no large buffer.
+//! of its own, no large buffer, and none of what large messages took.
 
 use std::{
     io::{self, Read, Write},
@@ -32,12 +32,15 @@ use tungstenite::{
     },
 };
 
+use super::bounds::Bounds;
+
 /// A client's end of the line.
 pub(super) struct Stream {
     io: Upgraded,
     frames: WebSocketContext,
-    /// What is left of a message that goes out in parts.
-    rest: Option<Rest>,
+    feed: Feed,
+    /// What is left of a message that goes out in parts. Boxed, as few are there.
+    rest: Option<Box<Rest>>,
     /// Bytes handed over since the last flush.
     unflushed: usize,
     signs: Signs,
@@ -52,6 +55,16 @@ struct Signs {
     is_full: bool,
     /// Answers to its pings since all that waits was last taken.
     pongs: u8,
+    /// Something went over it whose room the reader or the writer keeps.
+    has_grown: bool,
+}
+
+/// What is read of the client goes to the protocol a frame at a time, so that this holds nothing in between.
+#[derive(Default)]
+struct Feed {
+    bounds: Bounds,
+    /// Read already, and of later frames. Never empty.
+    ahead: Option<Box<Bytes>>,
 }
 
 /// What comes from a client.
@@ -77,14 +90,10 @@ struct Rest {
 impl Stream {
     /// Speaks WebSocket over `io`. A message of more than `max_incoming` bytes is not read.
     pub(super) fn new(io: Upgraded, max_incoming: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
-            .max_message_size(Some(max_incoming))
-            .max_frame_size(Some(max_incoming));
         Self {
             io,
-            frames: WebSocketContext::new(Role::Server, Some(config)),
+            frames: protocol(Some(max_incoming)),
+            feed: Feed::default(),
             rest: None,
             unflushed: 0,
             signs: Signs::default(),
@@ -102,11 +111,12 @@ impl Stream {
     pub(super) fn send(&mut self, cx: &mut Context<'_>, frame: Frame) -> Result<(), Gone> {
         let kind = if frame.text { Data::Text } else { Data::Binary };
         self.unflushed += frame.bytes.len().max(1);
-        self.rest = Some(Rest {
+        self.signs.has_grown |= KEPT < self.unflushed;
+        let all = Rest {
             bytes: frame.bytes,
             kind,
-        });
-        self.send_part(cx)
+        };
+        self.send_part(cx, all)
     }
 
     /// Takes a ping, which goes out with the next flush.
@@ -131,16 +141,13 @@ impl Stream {
     }
 
     /// Hands over the next part. In parts, since the writer keeps a buffer of the largest one.
-    fn send_part(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
-        let Some(mut rest) = self.rest.take() else {
-            return Ok(());
-        };
+    fn send_part(&mut self, cx: &mut Context<'_>, mut rest: Rest) -> Result<(), Gone> {
         let part = rest.bytes.split_to(rest.bytes.len().min(LARGEST_PART));
         let is_last = rest.bytes.is_empty();
         let frame = WireFrame::message(part, OpCode::Data(rest.kind), is_last);
         if !is_last {
             rest.kind = Data::Continue;
-            self.rest = Some(rest);
+            self.rest = Some(Box::new(rest));
         }
         self.hand_over(cx, Message::Frame(frame))
     }
@@ -148,6 +155,7 @@ impl Stream {
     fn hand_over(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), Gone> {
         let mut now = Now {
             io: &mut self.io,
+            feed: &mut self.feed,
             signs: &mut self.signs,
             cx,
         };
@@ -163,12 +171,16 @@ impl Stream {
         loop {
             let mut now = Now {
                 io: &mut self.io,
+                feed: &mut self.feed,
                 signs: &mut self.signs,
                 cx,
             };
             match self.frames.flush(&mut now) {
-                Ok(()) if self.rest.is_some() => self.send_part(cx)?,
                 Ok(()) => {
+                    if let Some(rest) = self.rest.take() {
+                        self.send_part(cx, *rest)?;
+                        continue;
+                    }
                     self.unflushed = 0;
                     self.signs.pongs = 0;
                     return Poll::Ready(Ok(()));
@@ -190,15 +202,13 @@ impl Stream {
             }
             let mut now = Now {
                 io: &mut self.io,
+                feed: &mut self.feed,
                 signs: &mut self.signs,
                 cx,
             };
             let incoming = match self.frames.read(&mut now) {
-                Ok(Message::Text(text)) => Incoming::Message(Frame {
-                    bytes: text.into(),
-                    text: true,
-                }),
-                Ok(Message::Binary(bytes)) => Incoming::Message(Frame { bytes, text: false }),
+                Ok(Message::Text(text)) => self.message(text.into(), true),
+                Ok(Message::Binary(bytes)) => self.message(bytes, false),
                 Ok(Message::Ping(_)) => {
                     self.signs.pongs += 1;
                     continue;
@@ -206,6 +216,7 @@ impl Stream {
                 Ok(Message::Pong(_) | Message::Frame(_)) => continue,
                 Ok(Message::Close(frame)) => Incoming::Close(said(frame)),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.shrink(cx);
                     return Poll::Pending;
                 }
                 Err(Error::Capacity(CapacityError::MessageTooLong { size, max_size })) => {
@@ -221,6 +232,26 @@ impl Stream {
                 Err(_) => Incoming::Gone,
             };
             return Poll::Ready(incoming);
+        }
+    }
+
+    fn message(&mut self, bytes: Bytes, text: bool) -> Incoming {
+        self.signs.has_grown |= KEPT < bytes.len();
+        Incoming::Message(Frame { bytes, text })
+    }
+
+    /// Lets go of the room that something large has taken, once it is over and all is sent. Reader and writer
+    /// would keep it for as long as the socket is there, so they are made anew.
+    fn shrink(&mut self, cx: &mut Context<'_>) {
+        let is_over = self.feed.bounds.is_between_messages() && self.frames.can_write();
+        if !self.signs.has_grown || !is_over {
+            return;
+        }
+        // What fails here fails again for who asked for it.
+        if let Poll::Ready(Ok(())) = self.poll_flush(cx) {
+            let max_incoming = self.frames.get_config().max_message_size;
+            self.frames = protocol(max_incoming);
+            self.signs.has_grown = false;
         }
     }
 
@@ -279,6 +310,7 @@ impl Stream {
             if let Some(frame) = frame.take() {
                 let mut now = Now {
                     io: &mut self.io,
+                    feed: &mut self.feed,
                     signs: &mut self.signs,
                     cx,
                 };
@@ -316,21 +348,55 @@ fn said(frame: Option<tungstenite::protocol::CloseFrame>) -> CloseFrame {
     }
 }
 
+/// The protocol, without a byte of anything.
+fn protocol(max_incoming: Option<usize>) -> WebSocketContext {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(max_incoming)
+        .max_frame_size(max_incoming);
+    WebSocketContext::new(Role::Server, Some(config))
+}
+
+impl Feed {
+    /// Hands over what was read before, up to the end of a frame; how much that is.
+    fn give(&mut self, mut ahead: Box<Bytes>, into: &mut [u8]) -> usize {
+        let most = into.len().min(ahead.len());
+        let taken = self.bounds.take(&ahead[..most]);
+        into[..taken].copy_from_slice(&ahead.split_to(taken));
+        self.ahead = Some(ahead).filter(|it| !it.is_empty());
+        taken
+    }
+
+    /// Of what was just read, how much is handed over now: up to the end of a frame. The rest is kept.
+    fn take(&mut self, read: &[u8]) -> usize {
+        let taken = self.bounds.take(read);
+        if taken < read.len() {
+            self.ahead = Some(Box::new(Bytes::copy_from_slice(&read[taken..])));
+        }
+        taken
+    }
+}
+
 /// A connection during one poll, as [`std::io`] knows it.
 struct Now<'a, 'b> {
     io: &'a mut Upgraded,
+    feed: &'a mut Feed,
     signs: &'a mut Signs,
     cx: &'a mut Context<'b>,
 }
 
 impl Read for Now<'_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(ahead) = self.feed.ahead.take() {
+            return Ok(self.feed.give(ahead, into));
+        }
         let mut buf = ReadBuf::new(into);
         match Pin::new(&mut *self.io).poll_read(self.cx, buf.unfilled()) {
             Poll::Ready(read) => {
-                let read = read.map(|()| buf.filled().len());
-                self.signs.heard |= read.as_ref().is_ok_and(|it| *it != 0);
-                read
+                let read = read.map(|()| buf.filled())?;
+                self.signs.heard |= !read.is_empty();
+                Ok(self.feed.take(read))
             }
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -363,6 +429,8 @@ impl Write for Now<'_, '_> {
 
 /// How many bytes are read at a time, and kept by an idle socket.
 const READ_BUFFER: usize = 1024;
+/// What may have gone over a socket without it being made smaller when it is idle again, in bytes.
+const KEPT: usize = 1024;
 /// How many bytes are gathered before they are written.
 const WRITE_BUFFER: usize = 8 * 1024;
 /// Most bytes of one frame.
