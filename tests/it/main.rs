@@ -42,7 +42,6 @@ mod metrics;
 mod peers;
 mod queue;
 mod receivers;
-mod replay;
 mod replays;
 mod requests;
 mod restore;
