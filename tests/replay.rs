@@ -32,6 +32,12 @@ const SEEDS: u64 = 3000;
 
 const LONG: Duration = Duration::from_secs(60);
 
+/// How often storage may fail.
+const FAULTS: u32 = 40;
+
+/// Longer than all of it may take: storage that does not answer is waited for half a minute each time.
+const WORST: Duration = LONG.saturating_mul(FAULTS);
+
 /// In one of so many, the numbers of a socket wrap around on the way.
 const WRAPS: u64 = 500;
 
@@ -135,7 +141,7 @@ impl Random {
 /// and gives up.
 fn script(random: &mut Random) -> Vec<Option<Fault>> {
     let mut script = vec![None; 3];
-    for _ in 0..40 {
+    for _ in 0..FAULTS {
         match random.below(7) {
             0 => script.extend([Some(Fault::Refuse), None]),
             1 => script.extend([Some(Fault::Tear), None]),
@@ -284,7 +290,7 @@ async fn one(seed: u64) {
         if random.below(25) == 0 {
             // Opened again before the old is seen to be gone, as who reconnects does; and the old one
             // may say something yet.
-            let new = timeout(10 * LONG, Lines::open(&registry, &ledger)).await;
+            let new = timeout(WORST, Lines::open(&registry, &ledger)).await;
             let new = new.unwrap_or_else(|_| panic!("seed {seed}: no new line"));
             let mut old = std::mem::replace(&mut lines, new);
             old.send(&mut random, number).await;
@@ -350,7 +356,7 @@ async fn p3_each_message_takes_effect_once() {
     };
     for seed in seeds {
         let _named = Named(seed);
-        let ended = timeout(60 * LONG, one(seed)).await;
+        let ended = timeout(2 * WORST, one(seed)).await;
         ended.unwrap_or_else(|_| panic!("it never ends"));
     }
 }
