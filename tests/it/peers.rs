@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use actor_core::{CallError, prelude::*, testing::TestRegistry};
+use actor_core::{
+    ActorHandle, CallError,
+    prelude::*,
+    request::{Body, Request},
+    testing::TestRegistry,
+};
 use futures_util::poll;
 use tokio::{
     runtime::Handle,
@@ -390,4 +395,198 @@ async fn start_hooks_call_others_but_not_themselves() {
     let began = Instant::now();
     assert_eq!(born.of().await.unwrap(), 1);
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[derive(Queue)]
+pub(crate) enum Post {
+    Letter(u32),
+}
+
+/// Goes to another by every way there is. Who connects to it, or sends it a request, says whom it is to
+/// call meanwhile, or that it is to be slow.
+#[actor(queue = Post, params = Option<String>, sleep_after = "1h")]
+#[derive(Default)]
+pub(crate) struct Mesh {
+    log: Vec<String>,
+}
+
+#[actor]
+impl Mesh {
+    #[on_connect]
+    async fn joined(&mut self, ctx: &Ctx<Self>, conn: &Conn<Self>) -> Result<(), ActorError> {
+        self.log.push("connect".into());
+        match conn.params().clone() {
+            Some(key) => self.follow(ctx, &key).await,
+            None => Ok(()),
+        }
+    }
+
+    #[on_request]
+    async fn fetch(&mut self, ctx: &Ctx<Self>, request: Request) -> Result<(), ActorError> {
+        self.log.push("request".into());
+        self.follow(ctx, request.uri().path().trim_start_matches('/'))
+            .await
+    }
+
+    #[action(timeout = "100ms")]
+    async fn hasty(&mut self, ctx: &Ctx<Self>, how: String) -> Result<(), ActorError> {
+        go(ctx, &how).await
+    }
+
+    #[action]
+    async fn alone(&mut self, ctx: &Ctx<Self>, how: String) -> Result<(), ActorError> {
+        go(ctx, &how).await
+    }
+
+    #[action]
+    async fn beside(&self, ctx: &Ctx<Self>, how: String) -> Result<(), ActorError> {
+        go(ctx, &how).await
+    }
+
+    #[action]
+    async fn free(ctx: &TaskCtx<Self>, how: String) -> Result<(), ActorError> {
+        go(ctx, &how).await
+    }
+
+    #[action]
+    async fn slow(&mut self, millis: u64) {
+        sleep(Duration::from_millis(millis)).await;
+    }
+
+    #[action]
+    async fn log(&self) -> Vec<String> {
+        self.log.clone()
+    }
+}
+
+impl Mesh {
+    async fn follow(&mut self, ctx: &Ctx<Self>, what: &str) -> Result<(), ActorError> {
+        match what {
+            "" => {}
+            "slow" => {
+                sleep(Duration::from_secs(1)).await;
+                self.log.push("done".into());
+            }
+            key => drop(ctx.actors().get_or_create::<Self>(key).log().await?),
+        }
+        Ok(())
+    }
+}
+
+/// `how` is `way:key`; `over b, way:key` has another go that way.
+async fn go(ctx: &Ctx<Mesh>, how: &str) -> Result<(), ActorError> {
+    let other = |key: &str| ctx.actors().get_or_create::<Mesh>(key);
+    if let Some((_, how)) = how.split_once("over b, ") {
+        return Ok(other("b").beside(how.to_owned()).await?);
+    }
+    let (way, key) = how.split_once(':').unwrap();
+    let params = Some(key.to_owned()).filter(|it| !it.is_empty());
+    match way {
+        "send" => drop(ActorHandle::send(&other(key), Post::Letter(1)).await?),
+        "destroy" => ActorHandle::destroy(&other(key)).await?,
+        "connect to b" => drop(other("b").connect(params).await?),
+        "fetch of b" => {
+            let request = Request::get(format!("/{key}")).body(Body::empty());
+            drop(other("b").fetch(None, request.unwrap()).await?);
+        }
+        other => panic!("{other}"),
+    }
+    Ok(())
+}
+
+async fn meshes() -> (Registry, MeshHandle, MeshHandle) {
+    let registry = registry(|it| it.actor::<Mesh>()).await;
+    let mesh = |key: &str| registry.get_or_create::<Mesh>(key);
+    let (a, b) = (mesh("a"), mesh("b"));
+    (registry, a, b)
+}
+
+/// P5: not only calls can wait for themselves, nor do calls alone carry the chain along.
+#[tokio::test(start_paused = true)]
+async fn whatever_would_wait_for_itself_fails_at_once_with_its_chain() {
+    let (near, far) = (
+        ["mesh/a"; 2].as_slice(),
+        ["mesh/a", "mesh/b", "mesh/a"].as_slice(),
+    );
+    for (how, chain) in [
+        ("send:a", near),
+        ("over b, send:a", far),
+        ("destroy:a", near),
+        ("over b, destroy:a", far),
+        ("connect to b:a", far),
+        ("fetch of b:a", far),
+    ] {
+        for receiver in ["alone", "beside"] {
+            let (_registry, a, _) = meshes().await;
+            let began = Instant::now();
+            let refused = match receiver {
+                "alone" => a.alone(how.into()).await,
+                _ => a.beside(how.into()).await,
+            };
+            let error = told(&refused.unwrap_err());
+            assert!(error.is("actor", "call_cycle"), "{receiver} {how}: {error}");
+            assert_eq!(began.elapsed(), Duration::ZERO, "{receiver} {how}");
+            let chain = Value::Array(chain.iter().copied().map(Value::from).collect());
+            let metadata = error.metadata().unwrap();
+            assert_eq!(metadata.member("chain"), Some(&chain), "{receiver} {how}");
+            // It is there still, and nothing was sent.
+            assert_eq!(a.log().await.unwrap(), [""; 0]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_nobody_who_waits_for_it_goes_through() {
+    for how in [
+        "send:b",
+        "over b, send:c",
+        "connect to b:c",
+        "fetch of b:c",
+        "connect to b:",
+    ] {
+        let (_registry, a, _) = meshes().await;
+        a.alone(how.into()).await.unwrap();
+    }
+    // Who borrows no state keeps nobody from a turn, but an end waits for it all the same.
+    for how in ["send:a", "over b, send:a", "connect to b:a", "fetch of b:a"] {
+        let (_registry, a, _) = meshes().await;
+        a.free(how.into()).await.unwrap();
+    }
+    let (_registry, a, b) = meshes().await;
+    let error = a.free("destroy:a".into()).await.unwrap_err();
+    assert!(told(&error).is("actor", "call_cycle"), "{error}");
+    b.log().await.unwrap();
+    a.free("destroy:b".into()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_answers_a_request_for_longer_than_its_caller_waits() {
+    for (how, first) in [
+        ("fetch of b:slow", "request"),
+        ("connect to b:slow", "connect"),
+    ] {
+        let (_registry, a, b) = meshes().await;
+        let began = Instant::now();
+        let error = a.hasty(how.into()).await.unwrap_err();
+        assert!(
+            error.to_string().contains("took longer than 100 ms"),
+            "{how}: {error}"
+        );
+        // The callee is cut short too, and what it changed is undone.
+        let log = b.log().await.unwrap();
+        assert!(
+            !log.iter().any(|it| it == "done" || it == first),
+            "{how}: {log:?}"
+        );
+        assert!(began.elapsed() < Duration::from_millis(110), "{how}");
+
+        // One that could not begin in time does not.
+        let mut working = Box::pin(b.slow(500));
+        assert!(poll!(&mut working).is_pending());
+        sleep(Duration::from_millis(1)).await;
+        let at_once = how.replace("slow", "");
+        a.hasty(at_once).await.unwrap_err();
+        working.await.unwrap();
+        assert_eq!(b.log().await.unwrap(), log, "{how}");
+    }
 }

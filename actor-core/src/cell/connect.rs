@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
+    frame::deadline_exceeded,
     job::{Job, OpenDone, Opening, Then, lend},
     live::{Cell, Held},
 };
@@ -28,6 +29,10 @@ impl<A: Actor> Cell<A> {
             return;
         }
         self.machine.work.begin(WorkKind::Connecting);
+        if opening.waits.as_ref().is_some_and(|it| it.left().is_zero()) {
+            self.refuse_opening(*opening, &deadline_exceeded());
+            return;
+        }
         if self.is_crowded() {
             self.refuse_for_crowd(*opening);
             return;
@@ -192,6 +197,7 @@ impl<A: Actor> Cell<A> {
             OpenDone::Request(call) => {
                 let mut job = Job::call(call, Some(Arc::clone(inner)));
                 job.request.clone_from(&inner.request);
+                job.then = opening.waits.map_or(Then::Reply, Then::Peer);
                 if has_left(&inner.listener) {
                     self.disconnect(inner.id, None);
                     job.refuse(&aborted());

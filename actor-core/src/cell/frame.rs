@@ -135,6 +135,32 @@ pub(crate) async fn current() -> Option<Arc<Frame>> {
     .await
 }
 
+/// Who waits for what is asked of `to` now, if that is a handler: anything that needs a turn of it.
+///
+/// # Errors
+///
+/// As [`Frame::check`].
+pub(crate) async fn waits_for(to: &About) -> Result<Option<Waits>, ActorError> {
+    let Some(frame) = current().await else {
+        return Ok(None);
+    };
+    frame.check(to)?;
+    Ok(Some(frame.waits()))
+}
+
+/// Whether the end of `to` can be waited for now: not by one of its own handlers, for which that end waits,
+/// nor by anybody whom such a handler waits for.
+///
+/// # Errors
+///
+/// `actor.call_cycle`, with the chain of calls.
+pub(crate) async fn check_end(to: &About) -> Result<(), ActorError> {
+    match current().await {
+        Some(frame) => frame.check_for(to, |_| true),
+        None => Ok(()),
+    }
+}
+
 impl Frame {
     fn new(who: Who<'_>, until: Instant) -> Self {
         Self {
@@ -162,8 +188,16 @@ impl Frame {
     ///
     /// `actor.call_cycle`, with the chain of calls.
     pub(crate) fn check(self: &Arc<Self>, to: &About) -> Result<(), ActorError> {
+        self.check_for(to, |it| it.holds_state)
+    }
+
+    fn check_for(
+        self: &Arc<Self>,
+        to: &About,
+        is_in_the_way: impl Fn(&Self) -> bool,
+    ) -> Result<(), ActorError> {
         let chain: Vec<_> = successors(Some(Arc::clone(self)), |it| it.caller.upgrade()).collect();
-        let waits = |it: &Arc<Self>| it.holds_state && it.about.id == to.id;
+        let waits = |it: &Arc<Self>| it.about.id == to.id && is_in_the_way(it);
         if chain.iter().any(waits) {
             return Err(call_cycle(&chain, to));
         }

@@ -72,6 +72,9 @@ pub(super) enum Wish<A: Actor> {
 pub(super) fn waits<A: Actor>(then: &Then<A>) -> Option<&Waits> {
     match then {
         Then::Peer(waits) => Some(waits),
+        Then::Admit(opening, _) | Then::Opened(opening, ..) | Then::SocketOpened(opening, ..) => {
+            opening.waits.as_ref()
+        }
         _ => None,
     }
 }
@@ -197,6 +200,8 @@ pub(crate) struct Opening<A: Actor> {
     pub(crate) request: Option<Arc<http::request::Parts>>,
     pub(crate) done: OpenDone<A>,
     pub(crate) claim: Claim,
+    /// The handler that waits for it, if another actor's opens it.
+    pub(crate) waits: Option<Waits>,
 }
 
 /// What follows once the connection is open.

@@ -69,7 +69,7 @@ pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
     alarms::Alarms,
     claim::Claim,
-    frame::{PeerCall, Waits, current, is_inside},
+    frame::{PeerCall, Waits, check_end, current, is_inside, waits_for},
     host::{Host, Roster, TypeInfo},
     job::{OpenDone, Opening},
     keyed::KeyedCall,

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     claim::Claim,
+    frame::Waits,
     guard::guard_now,
     job::{HttpCall, OpenDone, Opening},
     mailbox::Msg,
@@ -52,6 +53,7 @@ impl<A: Actor> Asked<A> {
         params: A::Params,
         mut request: Request,
         claim: Claim,
+        waits: Option<Waits>,
     ) -> Result<Self, ActorError> {
         let exchange = Arc::new(Exchange::new());
         request.extensions_mut().insert(exchange.hangup());
@@ -72,6 +74,7 @@ impl<A: Actor> Asked<A> {
             request: Some(seen),
             done: OpenDone::Request(call),
             claim,
+            waits,
         };
         let underway = Underway {
             id,

@@ -7,6 +7,7 @@ use tokio::sync::{futures::Notified, oneshot};
 
 use super::{
     claim::Claim,
+    frame::Waits,
     job::{HttpCall, OpenDone, Opening},
     mailbox::{Incoming, Msg, Phase, Refused, SocketCall},
     raw,
@@ -141,6 +142,7 @@ pub(crate) struct OpenSocket {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) kind: SocketKind,
     pub(crate) claim: Claim,
+    pub(crate) waits: Option<Waits>,
 }
 
 /// What a socket's frames are.
@@ -207,6 +209,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             request: call.request,
             done: OpenDone::Call(call_or_error, call.key),
             claim: call.claim,
+            waits: None,
         };
         self.send(Msg::Http(Box::new(HttpCall { opening })))
             .map_err(|it| self.refusal(&it))?;
@@ -220,7 +223,7 @@ impl<A: Actor> AnySlot for Slot<A> {
         claim: Claim,
     ) -> Result<Underway, ActorError> {
         let id = ConnId::new(&*self.host.entropy);
-        let asked = Asked::<A>::new(id, decode_params::<A>(params)?, request, claim)?;
+        let asked = Asked::<A>::new(id, decode_params::<A>(params)?, request, claim, None)?;
         self.send(asked.msg).map_err(|it| self.refusal(&it))?;
         Ok(asked.underway)
     }
@@ -240,6 +243,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             request: send.request,
             done: OpenDone::Send(sending),
             claim: send.claim,
+            waits: None,
         };
         self.send(Msg::Http(Box::new(HttpCall { opening })))
             .map_err(|it| self.refusal(&it))?;
@@ -271,6 +275,7 @@ impl<A: Actor> AnySlot for Slot<A> {
             request: socket.request,
             done: OpenDone::Tell(to),
             claim: socket.claim,
+            waits: socket.waits,
         };
         match self.send(Msg::Open(Box::new(opening))) {
             Ok(()) => Ok(opened),

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{ActorRef, caller::Caller, local::Connection};
 use crate::{
     actor::{Actor, Receiver, Reply, aborted},
-    cell::{Asked, Claim, Msg, Refused, Slot, current, is_inside, stopping},
+    cell::{Asked, Claim, Msg, Refused, Slot, current, is_inside, stopping, waits_for},
     error::{ActorError, CallError},
     id::{ActorId, ConnId},
     key::ActorKey,
@@ -222,7 +222,8 @@ impl<A: Actor> ActorHandle<A> {
     ///
     /// # Errors
     ///
-    /// What `on_before_connect` or `on_connect` answered, or why the actor could not be reached.
+    /// What `on_before_connect` or `on_connect` answered, or why the actor could not be reached, as for
+    /// [`call`](Self::call).
     ///
     /// # Cancel safety
     ///
@@ -310,16 +311,16 @@ impl<A: Actor> ActorHandle<A> {
     /// # Errors
     ///
     /// What the handler or a hook of connecting answered, `actor.request_not_defined` when the actor has
-    /// no `on_request`, or why it was not run.
+    /// no `on_request`, or why it was not run, as for [`call`](Self::call).
     ///
     /// # Cancel safety
     ///
     /// If dropped before it completes, the handler may run or not; its connection ends.
     pub async fn fetch(&self, params: A::Params, request: Request) -> Result<Response, ActorError> {
         let mut slot = self.slot().await?;
-        self.check_cycle(&slot).await?;
+        let waits = waits_for(&slot.about).await?;
         let id = ConnId::new(&*slot.host.entropy);
-        let asked = Asked::new(id, params, request, Claim::default())?;
+        let asked = Asked::new(id, params, request, Claim::default(), waits)?;
         if let Err(refused) = slot.send(asked.msg) {
             slot = self.send_again(refused).await?;
         }
@@ -352,15 +353,6 @@ impl<A: Actor> ActorHandle<A> {
             frame.check(&slot.about)?;
         }
         Ok(slot.send(self.peer_message(call, frame.waits())))
-    }
-
-    /// Whoever connects waits for a turn of the actor, which a handler that waits for this one may
-    /// have.
-    pub(super) async fn check_cycle(&self, slot: &Slot<A>) -> Result<(), ActorError> {
-        match current().await {
-            Some(frame) => frame.check(&slot.about),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn registry(&self) -> Result<&Registry, ActorError> {

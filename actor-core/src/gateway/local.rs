@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::{ActorHandle, Handled};
 use crate::{
     actor::{Listener, LocalQueue, Transport, aborted},
-    cell::{AnySlot as _, Claim, Msg, OpenDone, Opening, Slot},
+    cell::{AnySlot as _, Claim, Msg, OpenDone, Opening, Slot, waits_for},
     error::ActorError,
     id::ConnId,
 };
@@ -66,7 +66,7 @@ impl<A: Handled> Connection<A> {
         params: A::Params,
     ) -> Result<Self, ActorError> {
         let slot = handle.slot().await?;
-        handle.check_cycle(&slot).await?;
+        let waits = waits_for(&slot.about).await?;
         let id = ConnId::new(&*slot.host.entropy);
         let (sender, events) = mpsc::channel(BACKLOG);
         let (to, opened) = oneshot::channel();
@@ -78,6 +78,7 @@ impl<A: Handled> Connection<A> {
             request: None,
             done: OpenDone::Tell(to),
             claim: Claim::default(),
+            waits,
         };
         slot.send(Msg::Open(Box::new(opening)))
             .map_err(|it| slot.refusal(&it))?;

@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     actor::HttpAnswer,
-    cell::{self, AnySlot, Claim, Visit, WireCall, brought},
+    cell::{self, AnySlot, Claim, Visit, WireCall, brought, check_end},
     config::ActorOptions,
     error::{self, ActorError, Unavailable},
     id::ActorId,
@@ -181,12 +181,14 @@ impl ActorRef {
     /// # Errors
     ///
     /// `actor.not_found` when it is gone already, `actor.storage_failed`, or `actor.stopping` when the
-    /// process stops.
+    /// process stops. `actor.call_cycle` when a handler of the actor itself waits for this, directly or
+    /// over others: its end waits for that handler. Such a one asks by [`Ctx::destroy`](crate::Ctx::destroy).
     ///
     /// # Cancel safety
     ///
     /// If dropped before it completes, the actor is destroyed all the same.
     pub async fn destroy(&self) -> Result<(), ActorError> {
+        check_end(self.slot.about()).await?;
         let (to, done) = oneshot::channel();
         Arc::clone(&self.slot).visit(Visit::Destroy(to))?;
         brought(done).await

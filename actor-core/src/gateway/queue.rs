@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     actor::{Actor, aborted},
-    cell::{AnySlot, Claim, Msg, WireSend},
+    cell::{AnySlot, Claim, Msg, WireSend, waits_for},
     error::{ActorError, IntoActorError as _},
     protocol::{
         Encoding,
@@ -108,7 +108,9 @@ impl<A: Actor> ActorHandle<A> {
     ///
     /// # Errors
     ///
-    /// `queue.full`, `queue.message_too_large`, or why the actor could not be reached.
+    /// `queue.full`, `queue.message_too_large`, or why the actor could not be reached: `actor.call_cycle`
+    /// when a handler that waits for this very send holds the actor's state. To its own queues a handler
+    /// sends by [`Ctx::queue`](crate::Ctx::queue).
     ///
     /// # Cancel safety
     ///
@@ -177,8 +179,10 @@ impl<A: Actor> ActorHandle<A> {
         })?;
         drop(message);
         let (sending, sent) = Sending::new(queue, body, options, waits);
-        let msg = Msg::Send(Box::new(sending));
-        if let Err(refused) = self.slot().await?.send(msg) {
+        let slot = self.slot().await?;
+        // It comes in between two turns of the actor, of which there is none while one waits for it.
+        waits_for(&slot.about).await?;
+        if let Err(refused) = slot.send(Msg::Send(Box::new(sending))) {
             self.send_again(refused).await?;
         }
         Ok(sent)

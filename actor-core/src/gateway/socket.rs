@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{ActorRef, Gateway, Tried, incoming_too_long};
 use crate::{
     actor::aborted,
-    cell::{AnySlot, Claim, FrameRefused, Host, OpenRefused, OpenSocket, SocketKind},
+    cell::{AnySlot, Claim, FrameRefused, Host, OpenRefused, OpenSocket, SocketKind, waits_for},
     connection::{CloseFrame, Delivery, Frame, Outbox},
     error::ActorError,
     id::ConnId,
@@ -117,6 +117,7 @@ impl Gateway {
         request: Option<Arc<http::request::Parts>>,
     ) -> Result<Socket, ActorError> {
         let host = self.registry.host();
+        let waits = waits_for(actor.slot.about()).await?;
         let attempt = |slot: Arc<dyn AnySlot>, claim: Claim| {
             let outbox = Arc::new(Outbox::new(encoding, slot.options().outbox));
             let id = ConnId::new(&*host.entropy);
@@ -127,6 +128,7 @@ impl Gateway {
                 outbox: Arc::clone(&outbox),
                 kind,
                 claim,
+                waits: waits.clone(),
             };
             async move {
                 let opened = open_when_room(&slot, wish).await?;

@@ -64,7 +64,6 @@ impl<A: Actor> ActorHandle<A> {
         params: A::Params,
     ) -> Result<WebSocket, ActorError> {
         let slot = self.slot().await?;
-        self.check_cycle(&slot).await?;
         let params = Value::from_serialize(&params)
             .map_err(|e| ActorError::internal(format!("the params do not serialize: {e}")))?;
         let request = WebSocketRequest { params, request };
