@@ -82,6 +82,38 @@ impl Log {
             .put_all((0..count).map(|it| (format!("many/{it:05}"), value.clone())))
     }
 
+    /// Which of these keys have a value, and which.
+    #[action]
+    async fn get_many(
+        &self,
+        ctx: &Ctx<Self>,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<String>>, KvError> {
+        let found = ctx.kv().get_all(&keys).await?.into_iter();
+        Ok(found
+            .map(|it| Some(String::from_utf8_lossy(&it?).into_owned()))
+            .collect())
+    }
+
+    #[action]
+    async fn remove_many(&mut self, ctx: &Ctx<Self>, keys: Vec<String>) -> Result<(), KvError> {
+        ctx.kv().delete_all(&keys)
+    }
+
+    /// In one turn, as much as it may: how many bytes that are, and what it is told then.
+    #[action]
+    async fn put_on_and_on(&mut self, ctx: &Ctx<Self>) -> (usize, String) {
+        let mut bytes = 0;
+        loop {
+            let key = format!("much/{bytes:010}");
+            let written = key.len() + 128 * 1024;
+            if let Err(error) = ctx.kv().put_bytes(key, vec![b'x'; 128 * 1024]) {
+                return (bytes, error.to_string());
+            }
+            bytes += written;
+        }
+    }
+
     #[action]
     async fn keys(
         &self,
@@ -157,7 +189,7 @@ impl Lazy {
 }
 
 async fn open() -> TestRegistry {
-    TestRegistry::start(|it| it.actor::<Log>().actor::<Lazy>()).await
+    TestRegistry::start(|it| it.actor::<Log>().actor::<Lazy>().actor::<Wide>()).await
 }
 
 fn is(error: &CallError<KvError>, code: &str) -> bool {
@@ -324,7 +356,9 @@ async fn p6_keys_and_values_have_limits() {
     log.put_many(1, 128 * 1024).await.unwrap();
     let error = log.put_many(1, 128 * 1024 + 1).await.unwrap_err();
     assert!(is(&error, "value_too_large"), "{error}");
-    for (count, size) in [(129, 1), (10, 100 * 1024)] {
+    // 976 KiB with keys of ten bytes.
+    let most = 976 * 1024 / 16 - 10;
+    for (count, size) in [(129, 1), (16, most + 1)] {
         let error = log.put_many(count, size).await.unwrap_err();
         assert!(is(&error, "batch_too_large"), "{error}");
     }
@@ -333,7 +367,109 @@ async fn p6_keys_and_values_have_limits() {
         None,
         "all or none"
     );
+    log.put_many(16, most).await.unwrap();
+    log.put_many(128, 1).await.unwrap();
+    let keys = |count| (0..count).map(|it| format!("many/{it:05}")).collect();
+    let found = log.get_many(keys(128)).await.unwrap();
+    assert_eq!(found, vec![Some("x".to_owned()); 128]);
+    let error = log.get_many(keys(129)).await.unwrap_err();
+    assert!(is(&error, "batch_too_large"), "{error}");
+    let error = log.remove_many(keys(129)).await.unwrap_err();
+    assert!(is(&error, "batch_too_large"), "{error}");
+    assert!(log.get("many/00000".into()).await.unwrap().is_some());
+    log.remove_many(keys(128)).await.unwrap();
+    assert_eq!(log.get("many/00000".into()).await.unwrap(), None);
     let ghost = registry.get_or_create::<Ghost>("one");
     let error = ghost.put().await.unwrap_err();
     assert!(is(&error, "not_stored"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_keys_are_read_in_the_order_asked_for() {
+    let registry = open().await;
+    let log = registry.get_or_create::<Log>("one");
+    for key in ["a", "b", "c"] {
+        log.put(key.into(), format!("of {key}")).await.unwrap();
+    }
+    log.remove("b".into()).await.unwrap();
+    let keys = ["c", "b", "a", "c"].map(str::to_owned);
+    let found = log.get_many(keys.into()).await.unwrap();
+    let of = |key: &str| Some(format!("of {key}"));
+    assert_eq!(found, [of("c"), None, of("a"), of("c")]);
+    assert_eq!(log.get_many(Vec::new()).await.unwrap(), []);
+    registry.storage().fail_reads(1);
+    let error = log
+        .get_many(vec!["a".into(), "c".into()])
+        .await
+        .unwrap_err();
+    let error = error.to_actor_error();
+    assert!(error.is("actor", "storage_failed"), "{error}");
+}
+
+/// Bytes of any kind are keys, and a list ends at its limit, whatever was asked for.
+#[tokio::test(start_paused = true)]
+async fn p6_a_list_is_bounded() {
+    let registry = open().await;
+    let wide = registry.get_or_create::<Wide>("one");
+    for hundreds in 0..130 {
+        wide.fill(hundreds).await.unwrap();
+    }
+    assert_eq!(wide.count(None, Vec::new()).await.unwrap(), 16_384);
+    let most = Some(usize::MAX);
+    assert_eq!(wide.count(most, Vec::new()).await.unwrap(), 16_384);
+    assert_eq!(wide.count(Some(0), Vec::new()).await.unwrap(), 0);
+    // After the last of them there is none.
+    assert_eq!(wide.count(None, vec![255, 255]).await.unwrap(), 2);
+    assert_eq!(wide.count(None, vec![255]).await.unwrap(), 2);
+    assert_eq!(wide.count(None, vec![129, 127]).await.unwrap(), 1);
+    assert_eq!(wide.count(None, vec![7]).await.unwrap(), 128);
+    // What is left of 16,642 after one call that takes as many as it may.
+    assert_eq!(wide.clear().await.unwrap(), 16_384);
+    assert_eq!(wide.count(None, Vec::new()).await.unwrap(), 258);
+}
+
+/// Keys that are no text.
+#[actor]
+#[derive(Default)]
+pub(crate) struct Wide {}
+
+#[actor]
+impl Wide {
+    #[action]
+    async fn fill(&mut self, ctx: &Ctx<Self>, first: u8) -> Result<(), KvError> {
+        ctx.kv().put_all((0..128).map(|it| ([first, it], "")))?;
+        ctx.kv()
+            .put_all([(vec![255, 255], ""), (vec![255, 255, 0], "")])
+    }
+
+    #[action]
+    async fn count(
+        &self,
+        ctx: &Ctx<Self>,
+        limit: Option<usize>,
+        prefix: Vec<u8>,
+    ) -> Result<usize, KvError> {
+        let mut range = Range::prefix(prefix);
+        if let Some(limit) = limit {
+            range = range.limit(limit);
+        }
+        Ok(ctx.kv().list_bytes(range).await?.len())
+    }
+
+    #[action]
+    async fn clear(&mut self, ctx: &Ctx<Self>) -> Result<usize, KvError> {
+        ctx.kv().delete_range(Range::all()).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_what_waits_for_storage_is_bounded() {
+    let registry = open().await;
+    let log = registry.get_or_create::<Log>("one");
+    let (bytes, told) = log.put_on_and_on().await.unwrap();
+    let most = 64 * 1024 * 1024;
+    assert!((most - 256 * 1024..=most).contains(&bytes), "{bytes}");
+    assert_eq!(told, KvError::Overloaded.to_string());
+    // There is room again once it is saved.
+    log.put_many(7, 128 * 1024).await.unwrap();
 }

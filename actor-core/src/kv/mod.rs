@@ -64,9 +64,10 @@ use crate::{
 ///
 /// # Limits
 ///
-/// A key has 1 to 2,048 bytes, a value at most 128 KiB, one call of [`put_all`](Self::put_all) or
-/// [`delete_all`](Self::delete_all) at most 128 entries and 976 KiB, and one
-/// [`list`](Self::list) at most 16,384 entries.
+/// A key has 1 to 2,048 bytes, a value at most 128 KiB. One call of [`get_all`](Self::get_all),
+/// [`put_all`](Self::put_all) or [`delete_all`](Self::delete_all) has at most 128 keys, and what one puts has at
+/// most 976 KiB, keys and values together. One [`list`](Self::list) finds at most 16,384 entries. Of all actors'
+/// writes, 64 MiB of each may wait for storage.
 #[derive(Clone, Copy)]
 pub struct Kv<'a> {
     ledger: &'a dyn Ledger,
@@ -107,6 +108,28 @@ impl<'a> Kv<'a> {
         self.check_stored()?;
         let key = stored_key(key.as_ref())?;
         Ok(self.ledger.fetch(key).await?)
+    }
+
+    /// The values of several keys as they are stored, in the order of the keys. `None` stands for one that has
+    /// none. They are read one after another: in a handler that runs beside others, those may write meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and when these are too many for one call; nothing is read then.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, nothing has happened.
+    pub async fn get_all<K: AsRef<[u8]>>(
+        self,
+        keys: impl IntoIterator<Item = K> + Send,
+    ) -> Result<Vec<Option<Bytes>>, KvError> {
+        self.check_stored()?;
+        let mut found = Vec::new();
+        for key in stored_keys(keys)? {
+            found.push(self.ledger.fetch(key).await?);
+        }
+        Ok(found)
     }
 
     /// Gives a key a value, encoded as CBOR.
@@ -150,8 +173,8 @@ impl<'a> Kv<'a> {
                 let error = KvError::ValueTooLarge { size: value.len() };
                 return Err(metrics::refused("kv.value_too_large", error));
             }
+            bytes += key.as_ref().len() + value.len();
             let key = stored_key(key.as_ref())?;
-            bytes += key.len() + value.len();
             batch.push(Op::Put { key, value });
             if MAX_BATCH < batch.len() || MAX_BATCH_BYTES < bytes {
                 return Err(batch_too_large());
@@ -178,15 +201,8 @@ impl<'a> Kv<'a> {
         self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<(), KvError> {
-        let mut batch = Vec::new();
-        for key in keys {
-            let key = stored_key(key.as_ref())?;
-            batch.push(Op::Delete { key });
-            if MAX_BATCH < batch.len() {
-                return Err(batch_too_large());
-            }
-        }
-        self.write(batch)
+        let keys = stored_keys(keys)?.into_iter();
+        self.write(keys.map(|key| Op::Delete { key }).collect())
     }
 
     /// Removes the keys of a range, up to its limit. Answers how many.
@@ -356,6 +372,18 @@ fn stored_key(key: &[u8]) -> Result<Vec<u8>, KvError> {
         }
         _ => Ok(keys::kv(key)),
     }
+}
+
+/// The keys of one call, if they are not too many.
+fn stored_keys<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Result<Vec<Vec<u8>>, KvError> {
+    let mut stored = Vec::new();
+    for key in keys {
+        stored.push(stored_key(key.as_ref())?);
+        if MAX_BATCH < stored.len() {
+            return Err(batch_too_large());
+        }
+    }
+    Ok(stored)
 }
 
 fn batch_too_large() -> KvError {
