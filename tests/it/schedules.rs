@@ -110,6 +110,26 @@ impl Agenda {
         .failing(how)
     }
 
+    /// As far away as a time can be.
+    #[action]
+    async fn never(&mut self, ctx: &Ctx<Self>) -> Result<(), ScheduleError> {
+        let what = || String::from("never");
+        ctx.after(Duration::MAX).note(what(), None)?;
+        let end = Timestamp::from_millis(u64::MAX);
+        ctx.at(end).note(what(), None)?;
+        ctx.every(Duration::MAX).named("never").note(what(), None)?;
+        let patient = Retry::times(u32::MAX).backoff(Duration::MAX, Duration::MAX);
+        let soon = ctx.after(Duration::from_secs(1)).with_retry(patient);
+        soon.failing("sorry".into())?;
+        Ok(())
+    }
+
+    /// Keeps the actor awake until it is told to stop.
+    #[action]
+    async fn stay(&self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        ctx.keep_awake_while(|ctx| async move { ctx.stopping().cancelled().await })
+    }
+
     #[action]
     async fn cancel(&mut self, ctx: &Ctx<Self>, id: ScheduleId) -> Result<bool, ScheduleError> {
         ctx.schedule().cancel(id)
@@ -439,6 +459,73 @@ async fn a_clock_that_is_set_ahead_is_noticed() {
     clock.jump_ahead(Duration::from_secs(3600));
     seconds(61).await;
     assert_eq!(agenda.log().await.unwrap().len(), 1);
+}
+
+/// Whether the actor sleeps or is awake, what is due is looked for by the clock on the wall.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_is_gone_by() {
+    // What was scheduled after how long, by how much the clock is set after 2 s, and when it comes.
+    for (ms, set, from, to) in [
+        (3_600_000, 3_600_000, 3, 63),
+        (3_600_000, 3_000_000, 599, 601),
+        (60_000, -3_600_000, 3_659, 3_661),
+    ] {
+        for awake in [false, true] {
+            let (registry, agenda, clock) = agenda().await;
+            agenda.once(ms, "once".into()).await.unwrap();
+            if awake {
+                agenda.stay().await.unwrap();
+            }
+            seconds(2).await;
+            let set_to = clock.now().as_millis().saturating_add_signed(set);
+            clock.set(Timestamp::from_millis(set_to));
+            let came = || async {
+                // From beside, without waking it: a schedule that came is none any more.
+                registry.storage().next_alarm().await.unwrap().is_none()
+            };
+            seconds(from - 3).await;
+            assert!(!came().await, "{ms} set by {set}, awake {awake}");
+            seconds(to - from + 1).await;
+            assert!(came().await, "{ms} set by {set}, awake {awake}");
+            assert_eq!(agenda.log().await.unwrap().len(), 1);
+            assert_eq!(agenda.wakes().await.unwrap() == 1, awake);
+            registry.shutdown().await;
+        }
+    }
+}
+
+/// An interval that the clock jumps over comes once (T3), and one that it is set back over does not come
+/// twice.
+#[tokio::test(start_paused = true)]
+async fn t3_an_interval_comes_once_for_each_of_its_times_however_the_clock_is_set() {
+    let (_registry, agenda, clock) = agenda().await;
+    agenda.every(600_000, "beat".into()).await.unwrap();
+    seconds(601).await;
+    clock.jump_ahead(Duration::from_secs(6_000));
+    seconds(61).await;
+    assert_eq!(agenda.log().await.unwrap().len(), 2);
+    assert_eq!(agenda.list().await.unwrap(), [("note".into(), 7_200_000)]);
+    let back = clock.now().as_millis() - 3_000_000;
+    clock.set(Timestamp::from_millis(back));
+    seconds(3_500).await;
+    assert_eq!(agenda.log().await.unwrap().len(), 2);
+    seconds(700).await;
+    assert_eq!(
+        agenda.log().await.unwrap()[2..],
+        ["beat due 7200000 at 7200000", "beat due 7800000 at 7800000"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_beyond_reason_never_come() {
+    let (_registry, agenda, _) = agenda().await;
+    agenda.never().await.unwrap();
+    seconds(366 * 24 * 3600).await;
+    // Of the one that failed a try is still to come.
+    let end = u64::MAX - EPOCH;
+    let all = agenda.list().await.unwrap();
+    assert_eq!(all.iter().map(|it| it.1).collect::<Vec<_>>(), [end; 4]);
+    assert_eq!(agenda.log().await.unwrap(), ["try 1"]);
 }
 
 /// Another program's idea of the same actor: it has lost the action.

@@ -1,10 +1,17 @@
 //! Between cells and whoever wakes actors that sleep: when to look again.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
+
+/// How long a timer for a time of day waits at most before the clock is looked at again, which may have been
+/// set.
+pub(crate) const LOOK: Duration = Duration::from_secs(60);
 
 /// The one timer of a registry, as its cells see it.
 #[derive(Debug)]

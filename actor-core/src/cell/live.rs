@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use super::{
-    commit::Saving, gate::Gate, guard::guard_now, host::TypeInfo, job::Job, keyed::Keyed,
-    mailbox::Msg, queue::Queue, raw::Goodbyes, side::Free, slot::Slot, task::Step, why::Vigil,
+    alarms::LOOK, commit::Saving, gate::Gate, guard::guard_now, host::TypeInfo, job::Job,
+    keyed::Keyed, mailbox::Msg, queue::Queue, raw::Goodbyes, side::Free, slot::Slot, task::Step,
+    why::Vigil,
 };
 use crate::{
     actor::{Actor, Ctx, Hub, Listener, LocalQueue, Spawn, Transport},
@@ -434,11 +435,11 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// When a schedule is due next, by the clock of timers. Should the time of day be set meanwhile, the
-    /// registry's own timer tells.
+    /// When to see whether a schedule is due, by the clock of timers. Some time before it is, for the time of
+    /// day may be set meanwhile, and goes on while a machine sleeps whose timers do not.
     fn alarm(&self) -> Option<Instant> {
         let due = self.due.filter(|_| self.machine.is_started())?;
-        Instant::now().checked_add(due.since(self.hub.clock.now()))
+        Instant::now().checked_add(due.since(self.hub.clock.now()).min(LOOK))
     }
 
     /// Begins with a message: what to run first, if anything.

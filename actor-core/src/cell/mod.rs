@@ -67,7 +67,7 @@ mod wire;
 
 pub use self::visit::{Seen, Snapshot};
 pub(crate) use self::{
-    alarms::Alarms,
+    alarms::{Alarms, LOOK},
     claim::Claim,
     frame::{PeerCall, Waits, check_end, current, is_inside, waits_for},
     host::{Host, Roster, TypeInfo},

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Inner, Registry};
 use crate::{
+    cell::LOOK,
     clock::Timestamp,
     id::ActorId,
     storage::{Alarm, StorageError},
@@ -18,8 +19,6 @@ use crate::{
 
 /// How many actors are woken at a time; the others follow as these get on (P6).
 const AT_ONCE: usize = 512;
-/// How long the timer waits at most before it looks at the clock again, which may have been set.
-const LOOK: Duration = Duration::from_secs(60);
 /// When an actor is woken again whose alarm stays as it was: it did not start, or is busy still.
 /// Doubles each time, up to [`LOOK`].
 const AGAIN: Duration = Duration::from_secs(1);
