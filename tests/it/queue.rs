@@ -95,10 +95,49 @@ impl Desk {
         ctx.queue().next().await.map(|_| ())
     }
 
+    /// What comes, until the actor stops.
     #[action]
-    async fn stream_to_the_end(ctx: &TaskCtx<Self>) -> usize {
+    async fn stream_to_the_end(ctx: &TaskCtx<Self>) -> Vec<String> {
         let inbox = ctx.queue();
-        inbox.stream().count().await
+        let found = inbox.stream().map(|it| format!("{:?}", it.unwrap()));
+        found.collect().await
+    }
+
+    #[action]
+    async fn batch_within(
+        ctx: &TaskCtx<Self>,
+        most: usize,
+        millis: u64,
+    ) -> Result<usize, QueueError> {
+        let within = Duration::from_millis(millis);
+        Ok(ctx.queue().batch(most, within).await?.len())
+    }
+
+    #[action]
+    async fn message_within(ctx: &TaskCtx<Self>, millis: u64) -> Result<bool, QueueError> {
+        let within = Duration::from_millis(millis);
+        Ok(ctx.queue().message_within(within).await?.is_some())
+    }
+
+    /// In one turn: as many as are asked for, and one to be completed.
+    #[action]
+    async fn work_off(&mut self, ctx: &Ctx<Self>, most: usize) -> Result<String, QueueError> {
+        let taken = ctx.queue().only(["add"]).try_batch(most).await?;
+        for job in &taken {
+            if let Jobs::Add(n) = job {
+                self.sum += n;
+            }
+        }
+        let double = ctx.queue().only(["double"]).try_message().await?;
+        let completed = match double {
+            Some(JobsMessage::Double(double)) => {
+                let twice = *double * 2;
+                double.complete(twice)?;
+                Some(twice)
+            }
+            _ => None,
+        };
+        Ok(format!("{taken:?} {completed:?}"))
     }
 
     /// Answers a message, or lets go of it.
@@ -257,7 +296,95 @@ async fn q2_a_wait_ends_with_its_time_and_with_its_actor() {
     desk.destroy().await.unwrap();
     let error = waits.await.unwrap().unwrap_err().to_actor_error();
     assert!(error.is("actor", "aborted") && error.is_public(), "{error}");
-    assert_eq!(streams.await.unwrap().unwrap(), 0);
+    assert_eq!(streams.await.unwrap().unwrap(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn q2_a_stream_has_what_comes_until_its_actor_stops() {
+    let (_registry, desk) = desk().await;
+    desk.send(Jobs::Add(1)).await.unwrap();
+    let streams = desk.clone();
+    let streams = tokio::spawn(async move { streams.stream_to_the_end().await });
+    sleep(SECOND).await;
+    for job in [Jobs::Add(2), Jobs::Double(3)] {
+        desk.send(job).await.unwrap();
+    }
+    sleep(SECOND).await;
+    desk.go_to_sleep().await.unwrap();
+    let all = streams.await.unwrap().unwrap();
+    assert_eq!(all, ["Add(1)", "Add(2)", "Double(3)"]);
+    assert_eq!(desk.seen().await.unwrap().2, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_waits_for_its_first_and_takes_what_is_there_then() {
+    let (_registry, desk) = desk().await;
+    let before = Instant::now();
+    assert_eq!(desk.batch_within(5, 300).await.unwrap(), 0);
+    assert!(!desk.message_within(400).await.unwrap());
+    assert_eq!(before.elapsed().as_millis(), 700);
+    for n in 0..3 {
+        desk.send(Jobs::Add(n)).await.unwrap();
+    }
+    assert_eq!(desk.batch_within(2, 60_000).await.unwrap(), 2);
+    let waits = desk.clone();
+    let waits = tokio::spawn(async move { waits.batch_within(2, 60_000).await });
+    assert_eq!(waits.await.unwrap().unwrap(), 1);
+    let waits = desk.clone();
+    let waits = tokio::spawn(async move { waits.message_within(60_000).await });
+    sleep(SECOND).await;
+    desk.send(Jobs::Add(4)).await.unwrap();
+    assert!(waits.await.unwrap().unwrap());
+    // It did not wait for more, and none of these took its whole time.
+    assert_eq!(before.elapsed().as_millis(), 1_700);
+}
+
+/// A turn takes what is there without waiting, and what it takes goes with what it does (P3).
+#[tokio::test(start_paused = true)]
+async fn p3_a_turn_works_off_what_is_there() {
+    let mut registry = open().await;
+    let desk = registry.get_or_create::<Desk>("one");
+    assert_eq!(desk.work_off(9).await.unwrap(), "[] None");
+    for n in 1..4 {
+        desk.send(Jobs::Add(n)).await.unwrap();
+    }
+    let asks = desk.clone();
+    let asks = tokio::spawn(async move { asks.send_and_wait(Jobs::double(4), 60 * SECOND).await });
+    sleep(SECOND).await;
+    assert_eq!(desk.work_off(2).await.unwrap(), "[Add(1), Add(2)] Some(8)");
+    assert_eq!(asks.await.unwrap().unwrap(), Some(8));
+    registry.storage().script([Some(Fault::Refuse)]);
+    let error = desk.work_off(2).await.unwrap_err().to_actor_error();
+    assert!(error.is("actor", "storage_failed"), "{error}");
+    registry.crash().await;
+    let desk = registry.get_or_create::<Desk>("one");
+    assert_eq!(desk.seen().await.unwrap(), (vec![], 3, 1));
+    assert_eq!(desk.work_off(2).await.unwrap(), "[Add(3)] None");
+}
+
+/// No time is too long, and none too short.
+#[tokio::test(start_paused = true)]
+async fn times_beyond_reason_are_as_good_as_never() {
+    let (_registry, desk) = desk().await;
+    let longest = SendOptions::new().delay(Duration::MAX).ttl(Duration::MAX);
+    desk.send_with(Jobs::Add(1), longest).await.unwrap();
+    let kept = SendOptions::new().ttl(Duration::MAX);
+    desk.send_with(Jobs::Add(2), kept).await.unwrap();
+    let gone = SendOptions::new().delay(Duration::ZERO).ttl(Duration::ZERO);
+    desk.send_with(Jobs::Add(3), gone).await.unwrap();
+    assert_eq!(
+        desk.batch(9).await.unwrap(),
+        [("add".to_owned(), Value::Int(2))]
+    );
+    assert_eq!(desk.seen().await.unwrap().2, 1, "the first is not due yet");
+    let waiting = desk.clone();
+    let waiting = tokio::spawn(async move {
+        let double = Jobs::double(1);
+        waiting.send_and_wait(double, Duration::MAX).await
+    });
+    sleep(SECOND).await;
+    assert_eq!(desk.answer(true).await.unwrap(), 1);
+    assert_eq!(waiting.await.unwrap().unwrap(), Some(2));
 }
 
 #[tokio::test(start_paused = true)]
