@@ -62,6 +62,11 @@ async fn options_beyond_reason_are_as_good_as_none() {
         .busy(Duration::MAX)
         .inline_writes(Duration::MAX)
         .group(usize::MAX)
+        .readers(usize::MAX)
+        .actors_open(usize::MAX)
+        .actor_threads(usize::MAX)
+        .actor_bytes(u64::MAX)
+        .max_bytes(u64::MAX)
         .open(dir.path("actors.db"))
         .unwrap();
     storage.create(actor(1)).await.unwrap();

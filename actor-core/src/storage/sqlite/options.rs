@@ -82,11 +82,11 @@ impl SqliteOptions {
         }
     }
 
-    /// How many reads run at once: 2 unless told, at least 1. Each costs a thread and up to 4 MiB of
-    /// cache.
+    /// How many reads run at once: 2 unless told, at least 1 and at most 64. Each costs a thread and up to
+    /// 4 MiB of cache.
     pub fn readers(self, readers: usize) -> Self {
         Self {
-            readers: readers.max(1),
+            readers: readers.clamp(1, MAX_READERS),
             ..self
         }
     }
@@ -277,6 +277,9 @@ const WRITER: &str = "
 
 /// There is room for so many from the start.
 const MAX_GROUP: usize = 1 << 16;
+
+/// All of them are opened with the storage.
+const MAX_READERS: usize = 64;
 
 /// SQLite counts milliseconds in 32 bits.
 const MAX_BUSY: Duration = Duration::from_millis(i32::MAX as u64);
