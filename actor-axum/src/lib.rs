@@ -136,6 +136,10 @@
 //! }
 //! ```
 //!
+//! Routes that need the actor's state call its actions, or read and write in a short turn, by a handle to itself:
+//! `.with_state(ctx.actors().get_for_id::<Self>(ctx.id()))`. So the handler must be one without a receiver, as
+//! here; one that borrowed the state would wait for itself, which is refused with `actor.call_cycle`.
+//!
 //! Parameters of a path that the app nests these routes under are the first ones that such a router's
 //! `Path` finds.
 //!

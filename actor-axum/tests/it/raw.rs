@@ -6,12 +6,18 @@ use actor_core::{
     prelude::*,
     request::{Body, Hangup, IntoResponse, Request, Response},
 };
-use axum::{Json, Router};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    response::sse::{Event as Sent, Sse},
+    routing::get,
+};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream, sync::Notify};
+use tower::ServiceExt as _;
 
 use crate::support::{Call, Server, code, header, json, soon};
 
@@ -100,6 +106,7 @@ impl Drop for Watch {
 
 async fn server() -> (Server, Registry) {
     let builder = Registry::builder().actor::<Mirror>().actor::<Mute>();
+    let builder = builder.actor::<Site>();
     let registry = builder.build().await.unwrap();
     let actors = actor_axum::ActorRouter::new(registry.clone()).max_request_body(100);
     let layer = actor_axum::ActorRouter::new(registry.clone()).into_target_layer();
@@ -107,6 +114,65 @@ async fn server() -> (Server, Registry) {
         .nest("/api", actors.into_router())
         .layer(layer);
     (Server::of(app).await, registry)
+}
+
+/// A whole router, whose routes reach the state by the actor's own actions.
+#[actor]
+#[derive(Default)]
+pub(crate) struct Site {
+    users: Vec<String>,
+}
+
+#[actor]
+impl Site {
+    #[on_request]
+    async fn fetch(ctx: &TaskCtx<Self>, request: Request) -> Response {
+        let routes = Router::new()
+            .route("/users", get(all_users).post(add_user))
+            .route("/users/{at}", get(one_user))
+            .route("/ticks", get(ticks))
+            .with_state(ctx.actors().get_for_id::<Self>(ctx.id()));
+        let Ok(response) = routes.oneshot(request).await;
+        response
+    }
+
+    #[action]
+    async fn add(&mut self, name: String) -> usize {
+        self.users.push(name);
+        self.users.len()
+    }
+
+    #[action]
+    async fn users(&self) -> Vec<String> {
+        self.users.clone()
+    }
+}
+
+type Answer<T> = Result<T, actor_axum::Error>;
+
+async fn all_users(State(site): State<SiteHandle>) -> Answer<Json<Vec<String>>> {
+    Ok(Json(site.users().await?))
+}
+
+async fn add_user(
+    State(site): State<SiteHandle>,
+    Json(name): Json<String>,
+) -> Answer<(StatusCode, Json<usize>)> {
+    Ok((StatusCode::CREATED, Json(site.add(name).await?)))
+}
+
+async fn one_user(
+    State(site): State<SiteHandle>,
+    Path(at): Path<usize>,
+) -> Answer<Result<String, StatusCode>> {
+    let found = site.users().await?.into_iter().nth(at);
+    Ok(found.ok_or(StatusCode::NOT_FOUND))
+}
+
+/// axum's own server-sent events.
+async fn ticks() -> impl IntoResponse {
+    let ticks = stream::iter(0..3).map(|it| Sent::default().event("tick").json_data(it));
+    Sse::new(ticks)
 }
 
 /// No handler of raw requests.
@@ -270,4 +336,40 @@ async fn events_stream_until_the_client_leaves() {
         &self::target("mirror", "/request/left"),
     );
     assert_eq!(&left.send().await.body()[..], b"1");
+}
+
+/// Methods, parameters, extractors and their refusals, events: all of it is the router's.
+#[tokio::test]
+async fn a_whole_router_fits_into_an_actor() {
+    let (server, registry) = server().await;
+    let call = async |method: &str, path: &str, body: &str| {
+        let request = server.request(method, &target("site", &format!("/request{path}")));
+        let request = request.header("content-type", "application/json");
+        let answer = request.body(body.to_owned()).send().await;
+        let text = String::from_utf8(answer.body().to_vec()).unwrap();
+        (answer.status().as_u16(), text)
+    };
+    assert_eq!(call("POST", "/users", "\"ann\"").await, (201, "1".into()));
+    assert_eq!(call("POST", "/users", "\"bob\"").await, (201, "2".into()));
+    let all = (200, r#"["ann","bob"]"#.into());
+    assert_eq!(call("GET", "/users", "").await, all);
+    assert_eq!(call("GET", "/users/1", "").await, (200, "bob".into()));
+    for (method, path, body, status) in [
+        ("GET", "/users/2", "", 404),
+        ("GET", "/nowhere", "", 404),
+        ("GET", "/users/x", "", 400),
+        ("DELETE", "/users", "", 405),
+        ("POST", "/users", "\"an", 400),
+        ("POST", "/users", "7", 422),
+    ] {
+        let (found, _) = call(method, path, body).await;
+        assert_eq!(found, status, "{method} {path}");
+    }
+    let events = server.get(&target("site", "/request/ticks")).await;
+    assert_eq!(header(&events, "content-type"), Some("text/event-stream"));
+    let expected = "event: tick\ndata: 0\n\nevent: tick\ndata: 1\n\nevent: tick\ndata: 2\n\n";
+    assert_eq!(events.body(), expected.as_bytes());
+    // It is the state of one actor, as everybody else sees it.
+    let site = registry.get_or_create::<Site>("k");
+    assert_eq!(site.users().await.unwrap(), ["ann", "bob"]);
 }
