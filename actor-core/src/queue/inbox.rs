@@ -107,7 +107,12 @@ impl<'a, Q: Queue> Inbox<'a, Q> {
         in_time(within, self.message()).await
     }
 
-    /// One message after another, until the actor stops: then it ends quietly (Q2).
+    /// One message after another, until the actor stops: then it ends quietly (Q2). Each is taken for good as by
+    /// [`next`](Self::next); dropping the stream loses none.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next), but for `actor.aborted`. An error is the last that comes.
     pub fn stream(&self) -> impl Stream<Item = Result<Q, QueueError>> + Send {
         stream::unfold(Some(self), |inbox| async move {
             let inbox = inbox?;

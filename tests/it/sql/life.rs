@@ -314,6 +314,45 @@ async fn no_file_outlives_its_actor_for_ever() {
     assert_eq!(left, expected);
 }
 
+/// P6: a database has its limit, which says so, costs no row that is there, and hurts no other actor.
+#[tokio::test]
+async fn a_database_that_is_full_says_so_and_has_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    let registry = over_file(&path, Sqlite::options().actor_bytes(256 * 1024)).await;
+    let desk = registry.get_or_create::<Desk>("a");
+    run(&desk, "create table t (x)").await;
+    let add = "insert into t values (zeroblob(16384))".to_owned();
+    let mut there = 0;
+    let full = loop {
+        match desk.run(add.clone(), vec![]).await {
+            Ok(changes) => there += i64::try_from(changes).unwrap(),
+            full => break code(full),
+        }
+        assert!(there < 16, "more than there is room for");
+    };
+    assert_eq!(full, "sql.full");
+    assert!(8 < there, "{there}");
+    assert_eq!(number(&desk, "select count(*) from t").await, there);
+    // A transaction is full as a whole.
+    let both = format!("begin; delete from t where rowid = 1; {add}; {add}; commit");
+    assert_eq!(code(desk.run(both, vec![]).await), "sql.full");
+    assert_eq!(number(&desk, "select count(*) from t").await, there);
+    let other = registry.get_or_create::<Desk>("b");
+    run(&other, "create table t (x)").await;
+    run(&other, &add).await;
+    run(&desk, "delete from t where rowid < 4").await;
+    run(&desk, &add).await;
+    // The limit is that of the next life too.
+    registry.shutdown().await;
+    let registry = over_file(&path, Sqlite::options().actor_bytes(256 * 1024)).await;
+    let desk = registry.get_or_create::<Desk>("a");
+    assert_eq!(number(&desk, "select count(*) from t").await, there - 2);
+    let much = "insert into t values (zeroblob(200000))".to_owned();
+    assert_eq!(code(desk.run(much, vec![]).await), "sql.full");
+    registry.shutdown().await;
+}
+
 #[tokio::test]
 async fn few_files_serve_many_actors() {
     let folder = tempfile::tempdir().unwrap();
