@@ -8,7 +8,7 @@ use actor_core::{
     gateway::{ActionRequest, ActionResponse, ActorRef, ConnectRequest, Gateway},
     prelude::*,
     protocol::{
-        self, Args, Encoding, ToServer,
+        self, Args, Encoding, ToClient, ToServer,
         target::{Route, Target},
     },
     testing::TestRegistry,
@@ -155,9 +155,8 @@ async fn r4_who_waits_for_an_actor_that_is_destroyed_is_not_told_that_there_is_n
                 args: Args::from_value(Value::from(Vec::new())),
             },
         );
-        // Its socket is closed already, so nobody is told of this one.
         let text = true;
-        let _ = socket.receive(Frame { bytes, text }).await;
+        socket.receive(Frame { bytes, text }).await.unwrap();
         join!(ping(&gateway, &actor), connect())
     };
     let (ended, (answer, opened)) = join!(restless.end(), meanwhile);
@@ -168,6 +167,20 @@ async fn r4_who_waits_for_an_actor_that_is_destroyed_is_not_told_that_there_is_n
     assert!(
         error.is("actor", "destroyed_while_waiting_for_ready"),
         "{error}"
+    );
+    let Some(Delivery::Frame(told)) = poll_fn(|cx| socket.poll_next(cx)).await else {
+        panic!("the frame is not answered");
+    };
+    let told = protocol::client::decode(Encoding::Json, &told.bytes).unwrap();
+    let ToClient::Error {
+        error, action_id, ..
+    } = told
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (error.group(), error.code(), action_id),
+        ("actor", "destroyed_while_waiting_for_ready", Some(1))
     );
     let closed = poll_fn(|cx| socket.poll_next(cx)).await;
     assert_eq!(closed, Some(Delivery::Close(CloseFrame::new(1000, ""))));

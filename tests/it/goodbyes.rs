@@ -1,8 +1,16 @@
-//! How an actor that goes to sleep parts from the sockets that do not hibernate: once all is over, and for good.
+//! How an actor parts from its sockets, at a sleep from those that do not hibernate, at a destroy from all: once all
+//! else is over, and for good.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
-use actor_core::{CloseFrame, Message, Socket, WebSocket, prelude::*, testing::TestRegistry};
+use actor_core::{
+    CloseFrame, Message, Socket, WebSocket,
+    connection::{Delivery, Frame},
+    gateway::ConnectRequest,
+    prelude::*,
+    protocol::{Args, Encoding, ToClient, ToServer, client},
+    testing::TestRegistry,
+};
 use tokio::time::{Instant, sleep};
 
 /// Answers each message after as many seconds as it says.
@@ -40,6 +48,13 @@ impl Late {
     #[on_close]
     async fn closed(&mut self, frame: CloseFrame) {
         self.log.push(format!("{} {}", frame.code, frame.reason));
+    }
+
+    /// Answers after as many seconds as it is told.
+    #[action]
+    async fn answer(_ctx: &TaskCtx<Self>, seconds: u64) -> u64 {
+        sleep(Duration::from_secs(seconds)).await;
+        seconds
     }
 
     #[action]
@@ -101,4 +116,43 @@ async fn c8_a_socket_closes_once_all_is_over() {
             }
         }
     }
+}
+
+/// What a client reads who calls `answer` while the actor is about to be destroyed, and a raw socket that says as much.
+#[tokio::test(start_paused = true)]
+async fn b6_what_a_destroy_waits_for_is_answered_before_the_close() {
+    let registry = TestRegistry::start(|it| it.actor::<Late>()).await;
+    let late = registry.get_or_create::<Late>("one");
+    let mut raw = late.open_websocket("", Value::Undefined).await.unwrap();
+    let actor = late.actor().await.unwrap();
+    let request = ConnectRequest {
+        encoding: Encoding::Json,
+        params: Value::Undefined,
+        request: None,
+    };
+    let socket = registry.gateway().connect(&actor, request).await.unwrap();
+    let call = ToServer::Action {
+        id: 1,
+        name: "answer".into(),
+        args: Args::from_value(Value::from_serialize(&(3,)).unwrap()),
+    };
+    let bytes = client::encode(Encoding::Json, &call);
+    socket.receive(Frame { bytes, text: true }).await.unwrap();
+    raw.send("3").await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    late.destroy().await.unwrap();
+
+    let Some(Delivery::Frame(frame)) = poll_fn(|cx| socket.poll_next(cx)).await else {
+        panic!("closed without an answer");
+    };
+    let answer = client::decode(Encoding::Json, &frame.bytes).unwrap();
+    assert!(
+        matches!(answer, ToClient::Response { id: 1, .. }),
+        "{answer:?}"
+    );
+    let gone = CloseFrame::new(1000, "");
+    let closed = poll_fn(|cx| socket.poll_next(cx)).await;
+    assert_eq!(closed, Some(Delivery::Close(gone.clone())));
+    assert_eq!(raw.next().await, Some("3".into()));
+    assert_eq!((raw.next().await, raw.close_frame()), (None, Some(&gone)));
 }

@@ -10,7 +10,10 @@ use actor_core::{
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, poll, stream};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use crate::registry;
 
@@ -259,6 +262,19 @@ async fn g3_a_stop_cuts_what_does_not_end() {
     assert!(pieces.next().await.unwrap().is_err());
     assert_eq!(page.wakes().await.unwrap(), 2);
     assert_eq!(page.listed().await.unwrap(), 0);
+}
+
+/// A destroy waits for handlers, and not for what they have yet to send: nothing of it leaves before the end.
+#[tokio::test(start_paused = true)]
+async fn a_destroy_cuts_what_does_not_end_at_once() {
+    let (_registry, page) = page().await;
+    let response = page.fetch(None, get("/forever")).await.unwrap();
+    let mut pieces = response.into_body().into_data_stream();
+    assert_eq!(pieces.next().await.unwrap().unwrap(), "tick");
+    let begun = Instant::now();
+    page.destroy().await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(pieces.next().await.unwrap().is_err());
 }
 
 /// Serves raw requests beside everything else.

@@ -165,10 +165,16 @@ impl<A: Actor> Cell<A> {
             .map(|it| it.id)
             .collect();
         for id in going {
-            if let Some(conn) = self.unlist(id) {
-                self.goodbyes.0.insert(id, conn.listener.clone());
-                self.run_leave_hooks(&conn, stopped());
-            }
+            self.part_from(id, CloseFrame::new(1000, "actor.stopped"));
+        }
+    }
+
+    /// As [`disconnect`](Self::disconnect), as the actor stops: closes with the life, behind all that is answered.
+    pub(super) fn part_from(&mut self, id: ConnId, close: CloseFrame) {
+        if let Some(conn) = self.unlist(id) {
+            let goodbye = (conn.listener.clone(), close.clone());
+            self.goodbyes.0.insert(id, goodbye);
+            self.run_leave_hooks(&conn, close);
         }
     }
 
@@ -177,8 +183,8 @@ impl<A: Actor> Cell<A> {
     }
 }
 
-/// Sockets that go with a life, and are closed when this is dropped with it.
-pub(super) struct Goodbyes<A: Actor>(BTreeMap<ConnId, Listener<A>>);
+/// Connections that go with a life, and are closed when this is dropped with it.
+pub(super) struct Goodbyes<A: Actor>(BTreeMap<ConnId, (Listener<A>, CloseFrame)>);
 
 impl<A: Actor> Goodbyes<A> {
     /// Whether there is anybody to part from.
@@ -205,15 +211,10 @@ impl<A: Actor> Default for Goodbyes<A> {
 
 impl<A: Actor> Drop for Goodbyes<A> {
     fn drop(&mut self) {
-        for listener in self.0.values() {
-            listener.close(stopped());
+        for (listener, close) in self.0.values() {
+            listener.close(close.clone());
         }
     }
-}
-
-/// How a socket is closed that does not outlive its actor's life.
-fn stopped() -> CloseFrame {
-    CloseFrame::new(1000, "actor.stopped")
 }
 
 fn socket_job<A: Actor>(call: A::Call, then: Then<A>, conn: &Arc<Inner<A>>) -> Job<A> {

@@ -42,7 +42,7 @@ impl<A: Actor> Cell<A> {
         if why == Stop::Destroy {
             let all: Vec<_> = self.hub.table().all().map(|it| it.id).collect();
             for id in all {
-                self.disconnect(id, Some(CloseFrame::new(1000, "")));
+                self.part_from(id, CloseFrame::new(1000, ""));
             }
         }
         match A::hook(hook) {
@@ -437,11 +437,8 @@ impl<A: Actor> Cell<A> {
                     let _ = to.send(Ok(id));
                 }
                 Held::Completed(id, response) => self.slot.completions.complete(id, response),
-                Held::Event { .. }
-                | Held::Unsendable(_)
-                | Held::Message(..)
-                | Held::Run(_)
-                | Held::Tell(_) => {}
+                Held::Message(outbox, frame) => outbox.push_frame(frame),
+                Held::Event { .. } | Held::Unsendable(_) | Held::Run(_) | Held::Tell(_) => {}
             }
         }
     }
