@@ -1,6 +1,7 @@
 //! For tests of actors: a registry whose time, storage and death the test decides.
 
 mod clock;
+mod form;
 mod schema;
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};

@@ -3,11 +3,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use super::form::Form;
 use crate::actor::ActorType;
 
 /// The stored forms of actors as text, to be kept beside the source and compared by a test.
 ///
 /// A form is what the macro sees: the names, types and serde attributes of the fields that are stored.
+/// One that serde would read otherwise than it was written has to have a newer version.
 /// What changes inside the type of a field is not seen; for that, keep bytes of each version and
 /// [decode](ActorType::decode) them.
 ///
@@ -36,13 +38,6 @@ use crate::actor::ActorType;
 #[derive(Clone, Debug, Default)]
 pub struct SchemaLock {
     forms: BTreeMap<String, Form>,
-}
-
-/// One actor's stored form.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Form {
-    version: u32,
-    fields: Vec<String>,
 }
 
 /// How the forms differ from those that are written down.
@@ -93,7 +88,7 @@ impl SchemaLock {
     pub fn actor<A: ActorType>(mut self) -> Self {
         let form = Form {
             version: A::VERSION,
-            fields: A::SCHEMA.iter().map(ToString::to_string).collect(),
+            lines: A::SCHEMA.iter().map(ToString::to_string).collect(),
         };
         self.forms.insert(A::NAME.to_owned(), form);
         self
@@ -113,9 +108,12 @@ impl SchemaLock {
         }
     }
 
-    /// What to write down from now on, if these forms may follow those that are: a field may go, one with
-    /// `#[serde(default)]` may come, all else takes a newer version. An actor that is not written down
-    /// yet may be anything.
+    /// What to write down from now on, if these forms may follow those that are. Without a newer version
+    /// may go: a field, unless the struct has `#[serde(deny_unknown_fields)]`; may come: a field with
+    /// `#[serde(default)]`, that attribute itself, and another name if `#[serde(alias = "..")]` has the old
+    /// one. An actor that is not written down yet may be anything.
+    ///
+    /// A field that went is forgotten: use its name again for another type only in a newer version.
     ///
     /// # Errors
     ///
@@ -124,7 +122,7 @@ impl SchemaLock {
         let before = Self::read(locked)?;
         for (actor, form) in &self.forms {
             if let Some(old) = before.forms.get(actor) {
-                form.follows(old, actor)?;
+                follows(form, old, actor)?;
             }
         }
         Ok(self.to_string())
@@ -137,7 +135,7 @@ impl SchemaLock {
             let unreadable = SchemaError::Unreadable { line: at + 1 };
             if let Some(field) = line.strip_prefix("  ") {
                 let form = last.as_deref_mut().ok_or(unreadable)?;
-                form.fields.push(field.to_owned());
+                form.lines.push(field.to_owned());
             } else if !line.trim().is_empty() {
                 let (actor, version) = line.rsplit_once(' ').ok_or(unreadable.clone())?;
                 let form = lock.forms.entry(actor.to_owned()).or_default();
@@ -149,24 +147,20 @@ impl SchemaLock {
     }
 }
 
-impl Form {
-    fn follows(&self, old: &Self, actor: &str) -> Result<(), SchemaError> {
-        let actor = actor.to_owned();
-        if self.version < old.version {
-            return Err(SchemaError::OlderVersion {
-                actor,
-                found: self.version,
-                locked: old.version,
-            });
-        }
-        let is_new = |it: &&String| !old.fields.contains(it);
-        let is_kept = |it: &String| it.starts_with("#[serde(default");
-        if self.version == old.version && !self.fields.iter().filter(is_new).all(is_kept) {
-            let next = old.version.saturating_add(1);
-            return Err(SchemaError::SameVersion { actor, next });
-        }
-        Ok(())
+fn follows(new: &Form, old: &Form, actor: &str) -> Result<(), SchemaError> {
+    let actor = actor.to_owned();
+    if new.version < old.version {
+        return Err(SchemaError::OlderVersion {
+            actor,
+            found: new.version,
+            locked: old.version,
+        });
     }
+    if new.version == old.version && !new.reads(old) {
+        let next = old.version.saturating_add(1);
+        return Err(SchemaError::SameVersion { actor, next });
+    }
+    Ok(())
 }
 
 /// As it is written down.
@@ -174,8 +168,8 @@ impl fmt::Display for SchemaLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (actor, form) in &self.forms {
             writeln!(f, "{actor} {}", form.version)?;
-            for field in &form.fields {
-                writeln!(f, "  {field}")?;
+            for line in &form.lines {
+                writeln!(f, "  {line}")?;
             }
         }
         Ok(())

@@ -1,6 +1,12 @@
 //! One test for each thing that a test can do to an actor.
 
-use actor_core::{CallError, storage::faults::Fault, testing::TestRegistry};
+use std::fs;
+
+use actor_core::{
+    CallError,
+    storage::faults::Fault,
+    testing::{SchemaError, SchemaLock, TestRegistry},
+};
 
 use super::*;
 
@@ -84,4 +90,18 @@ async fn watchers_outlive_a_sleep() {
     registry.hibernate(&vase).await;
     vase.bid("ann".into(), 500).await.unwrap();
     assert!(matches!(&*watches.next().await.unwrap(), News::Bid(_)));
+}
+
+/// Auctions that are stored can be read: `UPDATE_SCHEMA=1` writes down what has changed, unless that takes a
+/// newer version.
+#[test]
+fn what_is_stored_is_written_down() -> Result<(), SchemaError> {
+    let forms = SchemaLock::new().actor::<Auction>();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/actors.lock");
+    let locked = fs::read_to_string(path).unwrap_or_default();
+    if env::var_os("UPDATE_SCHEMA").is_none() {
+        return forms.check(&locked);
+    }
+    fs::write(path, forms.update(&locked)?).unwrap();
+    Ok(())
 }
