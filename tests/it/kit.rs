@@ -91,6 +91,30 @@ async fn a_restart_and_a_hibernation_save_what_they_should() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_actor_wakes_without_a_message() {
+    let registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
+    let diary = registry.get_or_create::<Diary>("one");
+    diary.write_surely("a".into()).await.unwrap();
+    registry.hibernate(&diary).await;
+    let actor = diary.actor().await.unwrap();
+    let before = actor.generation();
+    // One that is awake is not woken again.
+    for _ in 0..2 {
+        registry.wake(&diary).await.unwrap();
+        assert!(actor.is_awake());
+        assert_eq!(actor.generation(), before + 1);
+    }
+    // Nothing keeps it: it is idle from then on.
+    registry.advance(Duration::from_secs(61)).await;
+    assert!(!actor.is_awake());
+    registry.storage().fail_reads(1);
+    let error = registry.wake(&diary).await.unwrap_err();
+    assert!(error.is("actor", "storage_failed"), "{error}");
+    registry.wake(&diary).await.unwrap();
+    assert_eq!(diary.lines().await.unwrap(), ["a", "slept", "slept"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clock_passes_with_the_runtimes_and_jumps_when_told() {
     let registry = TestRegistry::start(|it| it.actor::<Diary>()).await;
     let diary = registry.get_or_create::<Diary>("one");

@@ -119,6 +119,14 @@ impl ActorRef {
         self.slot.ask(crate::lifecycle::Stop::Sleep);
     }
 
+    /// Wakes the actor if it sleeps, and returns once it is awake.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn wake(&self) -> Result<(), ActorError> {
+        let (to, awake) = oneshot::channel();
+        Arc::clone(&self.slot).visit(Visit::Stay(to))?;
+        brought(awake).await.map(drop)
+    }
+
     /// What keeps the actor awake now; while it stops, what the stop waits for. Empty when nothing does:
     /// then it sleeps already, see [`is_awake`](Self::is_awake), or will once it was left alone for its
     /// [`sleep_after`](crate::ActorOptions::sleep_after). The question itself neither wakes an actor nor

@@ -20,6 +20,7 @@ pub use crate::storage::{
 };
 use crate::{
     actor::Actor,
+    error::ActorError,
     gateway::{ActorHandle, ActorRef},
     registry::{Registry, RegistryBuilder},
     storage::{Driver, Memory},
@@ -166,6 +167,24 @@ impl TestRegistry {
             sleep(Duration::from_millis(1)).await;
         }
         panic!("{actor:?} does not sleep");
+    }
+
+    /// Wakes an actor that sleeps, without a message or a connection, and returns once it is awake: `on_wake` has
+    /// run. One that is awake already is not told.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not start: what its hook gave back, or `actor.storage_failed`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such actor.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped before it completes, the actor wakes.
+    pub async fn wake<A: Actor>(&self, actor: &ActorHandle<A>) -> Result<(), ActorError> {
+        reach(actor).await.wake().await
     }
 
     /// The process dies and a new one starts over what is on disk: no hook runs, nothing more is
