@@ -1,7 +1,7 @@
 //! A game that ticks ten times a second while somebody plays, and costs nothing while nobody does.
 //!
 //! ```sh
-//! cargo run -p game
+//! cargo run -p game     # and open http://localhost:8080?name=ann, and once more as bob
 //! ```
 //!
 //! With the npm package `rivetkit`: `client.arena.getOrCreate(["a"]).connect({ name: "ann" })`, then
@@ -14,12 +14,13 @@ mod tests;
 use std::{collections::BTreeMap, env, error::Error, path::Path, sync::Arc, time::Duration};
 
 use actor_core::{prelude::*, registry::RegistryBuilder, storage::Sqlite};
-use axum::Router;
+use axum::{Router, response::Html, routing::get};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Notify, time::sleep};
 
 const TICK: Duration = Duration::from_millis(100);
 const SIDE: i32 = 20;
+const PAGE: &str = include_str!("page.html");
 
 /// One game. It is saved once a second and not for each frame: a crash costs a second of play.
 #[actor(params = Player, event = GameEvent, durability = "relaxed", sleep_after = "2s")]
@@ -112,9 +113,11 @@ fn declare(builder: RegistryBuilder) -> RegistryBuilder {
     builder.actor::<Arena>()
 }
 
-/// The routes to the actors.
+/// The page, and the routes to the actors.
 fn app(registry: &Registry) -> Router {
-    actor_axum::router(registry.clone())
+    Router::new()
+        .route("/", get(async || Html(PAGE)))
+        .merge(actor_axum::router(registry.clone()))
 }
 
 #[tokio::main]

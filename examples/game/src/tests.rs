@@ -44,3 +44,8 @@ async fn it_ticks_while_somebody_plays() {
     registry.advance(Duration::from_secs(10)).await;
     assert_eq!(arena.ticks().await.unwrap(), ticks);
 }
+
+#[test]
+fn the_page_draws_the_world_that_there_is() {
+    assert!(PAGE.contains(&format!("viewBox=\"0 0 {SIDE} {SIDE}\"")));
+}
