@@ -240,6 +240,31 @@ async fn p6_a_client_hears_a_thousand_events_and_no_more() {
     assert_eq!(closed, Some(Delivery::Close(too_many)));
 }
 
+/// What a client hears is stored with it, and so bounded.
+#[tokio::test(start_paused = true)]
+async fn p6_an_events_name_has_a_longest() {
+    let (registry, hall) = hall().await;
+    let actor = hall.actor().await.unwrap();
+    let request = ConnectRequest {
+        encoding: Encoding::Json,
+        params: Value::Array(Vec::new()),
+        request: None,
+    };
+    let socket = registry.gateway().connect(&actor, request).await.unwrap();
+    // No longer asking for one is fine.
+    for (bytes, subscribe, fits) in [(1024, true, true), (1025, false, true), (1025, true, false)] {
+        let event = "x".repeat(bytes);
+        let bytes = client::encode(Encoding::Json, &ToServer::Subscribe { event, subscribe });
+        socket.receive(Frame { bytes, text: true }).await.unwrap();
+        settle().await;
+        let closed = futures_util::poll!(poll_fn(|cx| socket.poll_closing(cx)));
+        assert_eq!(closed.is_pending(), fits);
+    }
+    let too_long = CloseFrame::new(1011, "actor.event_name_too_long");
+    let closed = poll_fn(|cx| socket.poll_next(cx)).await;
+    assert_eq!(closed, Some(Delivery::Close(too_long)));
+}
+
 #[actor(params = String, sleep_after = "1s")]
 #[derive(Default)]
 pub(crate) struct Page {

@@ -47,6 +47,10 @@ impl<A: Actor> Cell<A> {
             // Who wants to hear it is told whether it says so or not.
             return;
         }
+        if on && MAX_EVENT < event.len() {
+            self.disconnect(id, Some(CloseFrame::new(1011, "actor.event_name_too_long")));
+            return;
+        }
         let caller = self.hub.table_with(id).by_id(id).cloned();
         let Some(caller) = caller.filter(|_| on) else {
             self.subscribed(id, &event, on);
@@ -124,3 +128,6 @@ impl<A: Actor> Cell<A> {
         self.http_done(conn);
     }
 }
+
+/// Longest name of an event that a client may ask for, in bytes: what it hears is stored with it.
+const MAX_EVENT: usize = 1024;
