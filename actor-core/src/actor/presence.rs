@@ -26,6 +26,15 @@ use crate::id::ConnId;
 ///
 /// #[actor]
 /// impl Page {
+///     /// The user is part of a schedule's name below, which has at most 128 bytes.
+///     #[on_before_connect]
+///     async fn admit(user: String) -> Result<(), ActorError> {
+///         if 64 < user.len() {
+///             return Err(ActorError::user("the name is too long"));
+///         }
+///         Ok(())
+///     }
+///
 ///     #[on_connect]
 ///     async fn came(&mut self, ctx: &Ctx<Self>, conn: &Conn<Self>) {
 ///         let user = conn.params().clone();

@@ -43,6 +43,15 @@ enum Change {
 
 #[actor]
 impl Canvas {
+    /// A name is part of a schedule's name below, which has at most 128 bytes.
+    #[on_before_connect]
+    async fn admit(visitor: Visitor) -> Result<(), ActorError> {
+        match visitor.name.len() {
+            1..=64 => Ok(()),
+            _ => Err(ActorError::user("a name has 1 to 64 bytes").with_status(400)),
+        }
+    }
+
     #[on_connect]
     async fn came(&mut self, ctx: &Ctx<Self>, conn: &Conn<Self>) {
         let name = conn.params().name.clone();

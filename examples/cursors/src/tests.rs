@@ -44,6 +44,18 @@ async fn cursors_are_seen_and_reloads_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_could_never_be_gone_does_not_come() {
+    let registry = TestRegistry::start(declare).await;
+    let page = registry.get_or_create::<Canvas>("start");
+    for (bytes, fits) in [(0, false), (64, true), (65, false)] {
+        let came = page.connect(named(&"x".repeat(bytes))).await;
+        assert_eq!(came.is_ok(), fits, "{bytes}");
+    }
+    registry.advance(Duration::from_secs(10)).await;
+    assert!(page.here().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn has_a_page() {
     let registry = TestRegistry::start(declare).await;
     let page = Request::get("/").body(Body::empty()).unwrap();
