@@ -22,6 +22,7 @@ mod delays;
 mod destroy;
 mod durability;
 mod endless;
+mod errors;
 mod failures;
 mod falls;
 mod faults;
