@@ -127,6 +127,22 @@ for (const encoding of ENCODINGS) {
 			return { socket, heard, says, send: (it) => socket.send(typeof it === "string" ? it : JSON.stringify(it)) };
 		}
 
+		test("a socket opened on the way to sleep is served after it, or not at all", async () => {
+			const actor = client.sleepWithRawWs.getOrCreate([newKey()]);
+			await actor.getCounts();
+			await actor.triggerSleep();
+			// What follows is sent while on_sleep waits its half a second.
+			const asked = Date.now();
+			const socket = await actor.webSocket("/");
+			const outcome = await new Promise((resolve) => {
+				for (const type of ["message", "close", "error"]) socket.addEventListener(type, () => resolve(type));
+			});
+			if (outcome === "message") assert.ok(400 <= Date.now() - asked, `served after ${Date.now() - asked} ms`);
+			socket.close();
+			await until("it slept once and woke", async () => (await actor.getCounts()).startCount === 2);
+			assert.deepEqual((await events(actor)).slice(0, 3), ["wake", "sleep", "wake"]);
+		});
+
 		test("a socket's close is over before the sleep", async () => {
 			for (const name of ["sleepWithRawWsCloseDb", "sleepWithRawWsCloseDbListener"]) {
 				const actor = client[name].getOrCreate([newKey()]);
