@@ -14,6 +14,9 @@ use std::{
 /// Longest file allowed, its `mod tests` not counted.
 const MAX_LINES: usize = 500;
 
+/// Longest program of an example, which is read from top to bottom.
+const MAX_EXAMPLE: usize = 150;
+
 const CRATES: &[&str] = &[
     "actor-core",
     "actor-macros",
@@ -79,6 +82,28 @@ fn files_are_short_and_say_what_they_are() {
         }
         if !text.starts_with("//!") {
             bad.push(format!("{}: no `//!` on the first line", file.display()));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn examples_are_short_tested_and_listed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut bad = Vec::new();
+    for example in CRATES.iter().filter_map(|it| it.strip_prefix("examples/")) {
+        let source = root.join("examples").join(example).join("src");
+        let program = fs::read_to_string(source.join("main.rs")).unwrap();
+        if MAX_EXAMPLE < program.lines().count() {
+            bad.push(format!("{example}: {} lines", program.lines().count()));
+        }
+        let tests = fs::read_to_string(source.join("tests.rs")).unwrap_or_default();
+        if !tests.contains("#[tokio::test") {
+            bad.push(format!("{example}: no test"));
+        }
+        if !readme.contains(&format!("| `cargo run -p {example}` |")) {
+            bad.push(format!("{example}: not in the README"));
         }
     }
     assert!(bad.is_empty(), "{bad:#?}");
