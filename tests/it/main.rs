@@ -7,6 +7,7 @@
     reason = "a test may fail by panicking, and spawns as it likes"
 )]
 
+mod access;
 mod actions;
 mod atomic;
 mod attempts;

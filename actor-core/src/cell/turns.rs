@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     frame::Who,
     guard::{Fault, Guard, guard_now},
-    job::{Job, Then, waits},
+    job::{Job, Then, Wish, waits},
     live::{Broken, Cell},
     mailbox::Msg,
     raw, slot,
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     actor::{Actor, Ctx, Hub, Origin, Receiver, Turn},
     config::{Durability, LONGEST},
+    id::ConnId,
 };
 
 /// A reader that is over.
@@ -202,17 +203,18 @@ impl<A: Actor> Cell<A> {
     pub(super) async fn run_shared(&mut self, state: &A, job: Job<A>) {
         let handler = A::handler(&job.call);
         let mut began = None;
+        let mut deciding: Vec<_> = decides(&job).into_iter().collect();
         let cut = OnceLock::new();
         let mut running = FuturesUnordered::new();
         let mut first = pin!(share(state, self.shared(job), &cut));
         let mut waiting = true;
         poll_fn(|cx| {
-            if waiting && let Poll::Ready((job, outcome)) = first.as_mut().poll(cx) {
+            if waiting && let Poll::Ready(read) = first.as_mut().poll(cx) {
                 waiting = false;
-                self.shared_done(job, outcome);
+                self.decided(read, &mut deciding);
             }
-            while let Poll::Ready(Some((job, outcome))) = running.poll_next_unpin(cx) {
-                self.shared_done(job, outcome);
+            while let Poll::Ready(Some(read)) = running.poll_next_unpin(cx) {
+                self.decided(read, &mut deciding);
             }
             if !waiting && running.is_empty() {
                 return Poll::Ready(());
@@ -235,8 +237,9 @@ impl<A: Actor> Cell<A> {
                 cx.waker().wake_by_ref();
             }
             while running.len() < READERS
-                && let Some(next) = self.next_reader(state, cx)
+                && let Some(next) = self.next_reader(state, &deciding, cx)
             {
+                deciding.extend(decides(&next));
                 running.push(share(state, self.shared(next), &cut));
                 cx.waker().wake_by_ref();
             }
@@ -258,8 +261,9 @@ impl<A: Actor> Cell<A> {
         }
     }
 
-    /// The next job if it is a reader, with short reads run on the way.
-    fn next_reader(&mut self, state: &A, cx: &Context<'_>) -> Option<Job<A>> {
+    /// The next job if it is a reader, with short reads run on the way. What a client sent after it asked
+    /// for an event waits until that is decided.
+    fn next_reader(&mut self, state: &A, deciding: &[ConnId], cx: &Context<'_>) -> Option<Job<A>> {
         if !self.machine.is_started() {
             return None;
         }
@@ -277,7 +281,8 @@ impl<A: Actor> Cell<A> {
             if self.batch.is_empty() {
                 self.take_waiting();
             }
-            if self.batch.front().is_some_and(is_for_reader)
+            let may_begin = |it: &Msg<A>| is_for_reader(it) && !is_sent_by(it, deciding);
+            if self.batch.front().is_some_and(may_begin)
                 && let Some(msg) = self.batch.pop_front()
             {
                 let job = self.begin(msg);
@@ -288,10 +293,15 @@ impl<A: Actor> Cell<A> {
                 return job;
             }
         }
+        let is_of = |it: &Job<A>| {
+            it.caller
+                .as_ref()
+                .is_some_and(|it| deciding.contains(&it.id))
+        };
         let is_reader = self
             .jobs
             .front()
-            .is_some_and(|it| it.receiver() == Receiver::Shared);
+            .is_some_and(|it| it.receiver() == Receiver::Shared && !is_of(it));
         if is_reader {
             self.jobs.pop_front()
         } else {
@@ -311,6 +321,14 @@ impl<A: Actor> Cell<A> {
     fn shared(&self, job: Job<A>) -> (Job<A>, Arc<Hub<A>>, Duration) {
         let timeout = self.timeout_of(&job);
         (job, Arc::clone(&self.hub), timeout)
+    }
+
+    /// A reader is over, which may have decided whether a client hears an event.
+    fn decided(&mut self, (job, outcome): Read<A>, deciding: &mut Vec<ConnId>) {
+        if let Some(conn) = decides(&job) {
+            deciding.retain(|it| *it != conn);
+        }
+        self.shared_done(job, outcome);
     }
 
     fn shared_done(&mut self, job: Job<A>, outcome: Result<(), Fault>) {
@@ -338,6 +356,19 @@ impl<A: Actor> Cell<A> {
             },
         }
     }
+}
+
+/// The connection that waits to be told whether it may hear an event.
+fn decides<A: Actor>(job: &Job<A>) -> Option<ConnId> {
+    match &job.then {
+        Then::Decide(Wish::Hear(conn, _), _) => Some(*conn),
+        _ => None,
+    }
+}
+
+/// Whether it comes from one of these over its socket.
+fn is_sent_by<A: Actor>(msg: &Msg<A>, conns: &[ConnId]) -> bool {
+    matches!(msg, Msg::SocketCall(sent) if conns.contains(&sent.conn))
 }
 
 fn is_for_reader<A: Actor>(msg: &Msg<A>) -> bool {
