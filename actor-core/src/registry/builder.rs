@@ -2,7 +2,7 @@
 
 use std::{
     any::{Any, TypeId},
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
@@ -152,8 +152,8 @@ impl RegistryBuilder {
         reason = "drivers may want to look at their data here"
     )]
     pub async fn build(self) -> Result<Registry, BuildError> {
-        let mut by_name: HashMap<Arc<str>, Arc<dyn Factory>> = HashMap::new();
-        let mut by_type = HashMap::new();
+        let mut by_name: BTreeMap<Arc<str>, Arc<dyn Factory>> = BTreeMap::new();
+        let mut by_type = BTreeMap::new();
         for (id, factory) in self.types {
             let name = Arc::clone(&factory.info().name);
             if name.is_empty() || MAX_NAME < name.chars().count() {

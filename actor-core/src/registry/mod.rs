@@ -6,7 +6,7 @@ mod table;
 
 use std::{
     any::{Any, TypeId},
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 pub use self::builder::{BuildError, RegistryBuilder};
-use self::table::{Factory, Table};
+use self::table::{Factory, Hash, Table};
 use crate::{
     actor::{About, Actor},
     cell::{self, AnySlot, Host, Slot},
@@ -74,8 +74,8 @@ pub struct Registry {
 struct Inner {
     host: Arc<Host>,
     table: Arc<Table>,
-    by_name: HashMap<Arc<str>, Arc<dyn Factory>>,
-    by_type: HashMap<TypeId, Arc<dyn Factory>>,
+    by_name: BTreeMap<Arc<str>, Arc<dyn Factory>>,
+    by_type: BTreeMap<TypeId, Arc<dyn Factory>>,
     namespace: Arc<str>,
     inspector: Option<Box<str>>,
     destroy_token: Option<Box<str>>,
@@ -120,9 +120,7 @@ impl Registry {
     /// The wire names of the declared actor types, sorted.
     #[must_use]
     pub fn actor_names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.inner.by_name.keys().map(|it| &**it).collect();
-        names.sort_unstable();
-        names
+        self.inner.by_name.keys().map(|it| &**it).collect()
     }
 
     /// How many actors are in memory: awake, or asleep with somebody holding on to them.
@@ -245,7 +243,8 @@ impl Registry {
         address: &Address,
         lookup: Lookup,
     ) -> Result<Found, ActorError> {
-        if let Some(slot) = self.inner.table.at(address) {
+        let hash = self.inner.table.hash(address);
+        if let Some(slot) = self.inner.table.at(address, hash) {
             return match lookup {
                 Lookup::Get | Lookup::GetOrCreate { .. } => Ok(Found {
                     slot,
@@ -260,7 +259,7 @@ impl Registry {
             .check()
             .map_err(|e| ActorError::new("actor", "key_too_large", e.to_string()))?;
         if factory.info().options.durability == Durability::None {
-            return self.resolve_unstored(factory, address, lookup);
+            return self.resolve_unstored(factory, address, hash, lookup);
         }
         if let Lookup::Get | Lookup::GetOrCreate { .. } = lookup
             && let Some(record) = self.inner.host.driver.find(address).await.map_err(failed)?
@@ -297,6 +296,7 @@ impl Registry {
         &self,
         factory: &Arc<dyn Factory>,
         address: &Address,
+        hash: Hash,
         lookup: Lookup,
     ) -> Result<Found, ActorError> {
         let input = match lookup {
@@ -304,7 +304,7 @@ impl Registry {
             Lookup::GetOrCreate { input } | Lookup::Create { input } => checked_input(input)?,
         };
         let about = Arc::new(About::new(self.new_id(), address.clone()));
-        let slot = self.inner.table.seat(&about, false, || {
+        let slot = self.inner.table.seat(&about, hash, false, || {
             factory.slot(Arc::clone(&about), Arc::clone(&self.inner.host), input)
         });
         let created = slot.about().id == about.id;
@@ -354,7 +354,8 @@ impl Registry {
         input: Option<Bytes>,
     ) -> Arc<dyn AnySlot> {
         let about = Arc::new(About::new(record.id, record.address.clone()));
-        self.inner.table.seat(&about, true, || {
+        let hash = self.inner.table.hash(&about.address);
+        self.inner.table.seat(&about, hash, true, || {
             factory.slot(Arc::clone(&about), Arc::clone(&self.inner.host), input)
         })
     }

@@ -1,13 +1,14 @@
 //! Which actors are in memory: one slot for each id under any race.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
     fmt,
+    hash::{BuildHasher as _, RandomState},
     marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use bytes::Bytes;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::{
     actor::{About, Actor},
@@ -20,14 +21,26 @@ use crate::{
 /// socket holds it.
 #[derive(Default)]
 pub(super) struct Table {
+    hasher: RandomState,
     seats: Mutex<Seats>,
 }
 
 #[derive(Default)]
 struct Seats {
     by_id: IdMap<Weak<dyn AnySlot>>,
-    by_address: HashMap<Address, ActorId>,
+    by_address: HashTable<Seat>,
 }
+
+/// An address and who has it.
+struct Seat {
+    hash: Hash,
+    about: Arc<About>,
+}
+
+/// The hash of an address: found once for each look-up, and not again when the table grows. Clients choose the
+/// keys, so it is one by which they cannot make them collide, and not a quick one.
+#[derive(Clone, Copy)]
+pub(super) struct Hash(u64);
 
 impl Table {
     /// The slot of an actor, if it is in memory.
@@ -35,25 +48,36 @@ impl Table {
         self.lock().by_id.get(&id)?.upgrade()
     }
 
+    pub(super) fn hash(&self, address: &Address) -> Hash {
+        Hash(self.hasher.hash_one(address))
+    }
+
     /// The slot at an address, if it is in memory.
-    pub(super) fn at(&self, address: &Address) -> Option<Arc<dyn AnySlot>> {
+    pub(super) fn at(&self, address: &Address, hash: Hash) -> Option<Arc<dyn AnySlot>> {
         let seats = self.lock();
-        seats.by_id.get(seats.by_address.get(address)?)?.upgrade()
+        let is_it = |seat: &Seat| seat.about.address == *address;
+        let seat = seats.by_address.find(hash.0, is_it)?;
+        seats.by_id.get(&seat.about.id)?.upgrade()
     }
 
     /// The slot of an actor, made if there is none. `recorded` says that storage knows the actor: then
     /// its id is right whoever holds the address; otherwise the holder keeps it.
     pub(super) fn seat(
         &self,
-        about: &About,
+        about: &Arc<About>,
+        hash: Hash,
         recorded: bool,
         make: impl FnOnce() -> Arc<dyn AnySlot>,
     ) -> Arc<dyn AnySlot> {
         let mut seats = self.lock();
         let Seats { by_id, by_address } = &mut *seats;
-        let seat = by_address.entry(about.address.clone());
+        let seat = by_address.entry(
+            hash.0,
+            |it| it.about.address == about.address,
+            |it| it.hash.0,
+        );
         let holder = match &seat {
-            Entry::Occupied(holder) if !recorded => *holder.get(),
+            Entry::Occupied(seat) if !recorded => seat.get().about.id,
             Entry::Occupied(_) | Entry::Vacant(_) => about.id,
         };
         if let Some(slot) = by_id.get(&holder).and_then(Weak::upgrade) {
@@ -61,7 +85,8 @@ impl Table {
         }
         let slot = make();
         by_id.insert(about.id, Arc::downgrade(&slot));
-        seat.insert_entry(about.id);
+        let about = Arc::clone(about);
+        seat.insert(Seat { hash, about });
         slot
     }
 
@@ -82,8 +107,22 @@ impl Table {
     }
 }
 
+impl Seats {
+    fn remove(&mut self, about: &About, hash: Hash) {
+        self.by_id.remove(&about.id);
+        // Another may have the address already.
+        let seat = self
+            .by_address
+            .find_entry(hash.0, |it| it.about.id == about.id);
+        if let Ok(seat) = seat {
+            seat.remove();
+        }
+    }
+}
+
 impl Roster for Table {
     fn forget(&self, about: &About) {
+        let hash = self.hash(&about.address);
         let mut seats = self.lock();
         // Another slot may have taken the seat already.
         if seats
@@ -91,19 +130,13 @@ impl Roster for Table {
             .get(&about.id)
             .is_some_and(|it| it.strong_count() == 0)
         {
-            seats.by_id.remove(&about.id);
-            if seats.by_address.get(&about.address) == Some(&about.id) {
-                seats.by_address.remove(&about.address);
-            }
+            seats.remove(about, hash);
         }
     }
 
     fn strike(&self, about: &About) {
-        let mut seats = self.lock();
-        seats.by_id.remove(&about.id);
-        if seats.by_address.get(&about.address) == Some(&about.id) {
-            seats.by_address.remove(&about.address);
-        }
+        let hash = self.hash(&about.address);
+        self.lock().remove(about, hash);
     }
 }
 
