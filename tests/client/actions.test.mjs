@@ -29,6 +29,19 @@ for (const encoding of ENCODINGS) {
 	describe(`actions, ${encoding}`, () => {
 		const client = clientOf(server, { encoding });
 
+		test("calls with an idempotency key run once, and with another key again", async () => {
+			const key = [newKey()];
+			const once = async (name) => {
+				const named = clientOf(server, { encoding, headers: { "Idempotency-Key": name } });
+				return named.syncActionActor.getOrCreate(key).increment(5);
+			};
+			assert.deepEqual([await once("a"), await once("a"), await once("b"), await once("a")], [5, 5, 10, 5]);
+			assert.equal((await client.syncActionActor.getOrCreate(key).getInfo()).currentValue, 10);
+			const other = clientOf(server, { encoding, headers: { "Idempotency-Key": "a" } });
+			const reused = other.syncActionActor.getOrCreate(key).increment(6);
+			await refused(() => reused, "idempotency", "key_reused");
+		});
+
 		test("answers, missing trailing arguments and void results", async () => {
 			const handle = client.syncActionActor.getOrCreate([newKey()]);
 			assert.equal(await handle.increment(), 1);

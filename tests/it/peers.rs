@@ -397,6 +397,71 @@ async fn start_hooks_call_others_but_not_themselves() {
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
+/// Calls another as it wakes.
+#[actor(sleep_after = "1s")]
+#[derive(Default)]
+pub(crate) struct Riser {
+    whom: Option<String>,
+}
+
+#[actor]
+impl Riser {
+    #[on_wake]
+    async fn wake(&mut self, ctx: &Ctx<Self>) -> Result<(), ActorError> {
+        match &self.whom {
+            Some(whom) => Ok(ctx.actors().get_or_create::<Self>(whom).hello().await?),
+            None => Ok(()),
+        }
+    }
+
+    #[action]
+    async fn set(&mut self, whom: String) {
+        self.whom = Some(whom);
+    }
+
+    #[action]
+    async fn hello(&self) {}
+
+    #[action]
+    async fn call_to(&mut self, ctx: &Ctx<Self>, whom: String) -> Result<(), ActorError> {
+        Ok(ctx.actors().get_or_create::<Self>(whom).hello().await?)
+    }
+
+    #[action]
+    async fn connect_to(&mut self, ctx: &Ctx<Self>, whom: String) -> Result<(), ActorError> {
+        let whom = ctx.actors().get_or_create::<Self>(whom);
+        whom.connect(Value::Undefined).await.map(drop)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circle_that_closes_in_a_start_fails_at_once_with_its_chain() {
+    let registry = registry(|it| it.actor::<Riser>()).await;
+    let (a, b) = (
+        registry.get_or_create::<Riser>("a"),
+        registry.get_or_create::<Riser>("b"),
+    );
+    b.set("a".into()).await.unwrap();
+    for connects in [false, true] {
+        sleep(Duration::from_secs(5)).await;
+        assert!(!b.actor().await.unwrap().is_awake());
+        let began = Instant::now();
+        let called = if connects {
+            a.connect_to("b".into()).await
+        } else {
+            a.call_to("b".into()).await
+        };
+        let error = told(&called.unwrap_err());
+        assert!(error.is("actor", "call_cycle"), "{error}");
+        let text = error.to_string();
+        assert!(text.ends_with("riser/a -> riser/b -> riser/a"), "{text}");
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+    // Who is not waited for wakes it well.
+    sleep(Duration::from_secs(60)).await;
+    b.hello().await.unwrap();
+}
+
 #[derive(Queue)]
 pub(crate) enum Post {
     Letter(u32),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    frame::PeerCall,
+    frame::{PeerCall, Waits},
     here::Bed,
     job::{HttpCall, Opening},
     keyed::KeyedCall,
@@ -49,6 +49,19 @@ pub(crate) enum Msg<A: Actor> {
     Subscribe(ConnId, Box<str>, bool),
     /// Somebody looks in from outside.
     Visit(Box<Visit>),
+}
+
+impl<A: Actor> Msg<A> {
+    /// The handler that waits for it, if another actor's does.
+    fn waits(&self) -> Option<&Waits> {
+        match self {
+            Self::Peer(peer) => Some(&peer.waits),
+            Self::Keyed(keyed) => keyed.waits.as_ref(),
+            Self::Http(call) => call.opening.waits.as_ref(),
+            Self::Open(opening) => opening.waits.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// What came over a raw socket.
@@ -206,6 +219,13 @@ impl<A: Actor> Mailbox<A> {
     /// have filled the mailbox while none could be started, and only a cell makes room.
     pub(super) fn has_room(&self) -> bool {
         self.waiting() < self.limit as usize || self.phase == Phase::Asleep
+    }
+
+    /// The first handler of another actor that waits for something here.
+    pub(super) fn waits(&self) -> Option<Waits> {
+        let free = self.beside.iter().flat_map(|it| &it.free);
+        let all = self.next.iter().chain(self.calls.iter()).chain(free);
+        all.filter_map(Msg::waits).next().cloned()
     }
 
     /// Somebody waits for room.

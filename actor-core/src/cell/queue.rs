@@ -26,6 +26,10 @@ impl<T> Queue<T> {
         self.0.as_ref()?.front()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flat_map(|it| it.iter())
+    }
+
     pub(super) fn push_back(&mut self, item: T) {
         self.0.get_or_insert_default().push_back(item);
     }

@@ -15,7 +15,7 @@ use super::{
     crash::Down,
     failure::hears_of_failures,
     fence::fence,
-    frame::Who,
+    frame::{Waits, Who},
     guard::{Fault, Guard},
     job::read_answer,
     live::Cell,
@@ -166,12 +166,13 @@ async fn begin<A: Actor>(
     left: &mut Left,
 ) -> Result<(Cell<A>, A), Failure> {
     let (slot, hub) = (Arc::clone(&cell.slot), Arc::clone(&cell.hub));
+    let waits = slot.mailbox().waits();
     #[cfg(feature = "sqlite")]
-    migrate(&hub, state.is_none()).await?;
+    migrate(&hub, waits.as_ref(), state.is_none()).await?;
     let mut actor = match state {
         Some(bytes) => persist::decode_state::<A>(&bytes).map_err(|e| unreadable(&e))?,
         None => {
-            let actor = create(&hub, input).await?;
+            let actor = create(&hub, waits.as_ref(), input).await?;
             if cell.stores() {
                 cell.saving.state_changed();
                 cell.saving.want_now();
@@ -179,7 +180,7 @@ async fn begin<A: Actor>(
             actor
         }
     };
-    let changed = wake(&hub, &mut actor).await?;
+    let changed = wake(&hub, waits.as_ref(), &mut actor).await?;
     if changed {
         cell.state_changed();
         cell.want_save();
@@ -336,7 +337,11 @@ fn unreadable(error: &crate::actor::StateError) -> ActorError {
 
 /// Runs `on_migrate`, in a transaction.
 #[cfg(feature = "sqlite")]
-async fn migrate<A: Actor>(hub: &Arc<Hub<A>>, is_new: bool) -> Result<(), Failure> {
+async fn migrate<A: Actor>(
+    hub: &Arc<Hub<A>>,
+    waits: Option<&Waits>,
+    is_new: bool,
+) -> Result<(), Failure> {
     if !A::MIGRATES {
         return Ok(());
     }
@@ -346,11 +351,15 @@ async fn migrate<A: Actor>(hub: &Arc<Hub<A>>, is_new: bool) -> Result<(), Failur
     let migrated = sql.transaction_within(timeout, work);
     finish(
         "on_migrate",
-        Guard::new(migrated, timeout, starts(hub)).await,
+        Guard::new(migrated, timeout, starts(hub, waits)).await,
     )
 }
 
-async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, Failure> {
+async fn create<A: Actor>(
+    hub: &Arc<Hub<A>>,
+    waits: Option<&Waits>,
+    input: Option<Bytes>,
+) -> Result<A, Failure> {
     let input: A::Input = match input {
         Some(bytes) => ciborium::from_reader(&*bytes)
             .map_err(|e| e.to_string())
@@ -366,7 +375,7 @@ async fn create<A: Actor>(hub: &Arc<Hub<A>>, input: Option<Bytes>) -> Result<A, 
     let timeout = hub.options.on_create_timeout;
     finish(
         "on_create",
-        Guard::new(A::create(&ctx, input), timeout, starts(hub)).await,
+        Guard::new(A::create(&ctx, input), timeout, starts(hub, waits)).await,
     )
 }
 
@@ -387,7 +396,11 @@ fn undefined<T: DeserializeOwned + 'static>() -> Result<T, String> {
 }
 
 /// Runs `on_wake`; whether it may have changed the state.
-async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failure> {
+async fn wake<A: Actor>(
+    hub: &Arc<Hub<A>>,
+    waits: Option<&Waits>,
+    actor: &mut A,
+) -> Result<bool, Failure> {
     let (to, mut answer) = oneshot::channel();
     let Some(mut call) = A::hook(Hook::Wake(Reply::caller(to))) else {
         return Ok(false);
@@ -398,11 +411,11 @@ async fn wake<A: Actor>(hub: &Arc<Hub<A>>, actor: &mut A) -> Result<bool, Failur
     let outcome = match receiver {
         Receiver::Shared => {
             let handler = actor.run_shared(&ctx, &mut call);
-            Guard::new(handler, timeout, starts(hub)).await
+            Guard::new(handler, timeout, starts(hub, waits)).await
         }
         Receiver::Exclusive | Receiver::Free => {
             let handler = actor.run_exclusive(&ctx, &mut call);
-            Guard::new(handler, timeout, starts(hub)).await
+            Guard::new(handler, timeout, starts(hub, waits)).await
         }
     };
     A::reply(&mut call).release();
@@ -414,12 +427,12 @@ fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
     Ctx::of_life(hub, Origin::Turn)
 }
 
-/// A start hook: whatever calls the actor meanwhile waits until it is over.
-fn starts<A: Actor>(hub: &Arc<Hub<A>>) -> Who<'_> {
+/// A start hook: whatever calls the actor meanwhile waits until it is over, as does who woke it.
+fn starts<'a, A: Actor>(hub: &'a Arc<Hub<A>>, waits: Option<&'a Waits>) -> Who<'a> {
     Who {
         about: &hub.about,
         receiver: Receiver::Exclusive,
-        waits: None,
+        waits,
     }
 }
 

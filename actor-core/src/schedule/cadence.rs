@@ -56,7 +56,10 @@ impl Cadence {
                 let next = slot.as_millis().checked_add(ahead)?;
                 Some(Timestamp::from_millis(next))
             }
-            Self::Cron { expression, zone } => cron::next(expression, zone, now.max(slot)).ok(),
+            Self::Cron { expression, zone } => cron::next(expression, zone, now.max(slot))
+                // It was read when it was made, perhaps by a program that knew more.
+                .inspect_err(|error| tracing::error!(%error, zone, "a schedule ends here"))
+                .ok(),
         }
     }
 }
