@@ -12,10 +12,16 @@ use crate::support::{Client, Server, soon};
 #[derive(Default)]
 pub(crate) struct Parrot {
     closed: String,
+    lives: u32,
 }
 
 #[actor]
 impl Parrot {
+    #[on_wake]
+    async fn wake(&mut self) {
+        self.lives += 1;
+    }
+
     #[on_websocket]
     async fn opened(&self, socket: &Socket<Self>) -> Result<(), ActorError> {
         match socket.path() {
@@ -37,6 +43,15 @@ impl Parrot {
         match message {
             Message::Text(text) if text == "bye" => socket.close(4001, "bye.custom"),
             Message::Text(text) if text == "sleep" => ctx.sleep(),
+            Message::Text(text) if text == "whence" => {
+                let request = socket.request();
+                let told = request.headers.get("sec-websocket-protocol");
+                socket.send_text(format!(
+                    "life {}: {} {told:?}",
+                    self.lives,
+                    request.uri.path()
+                ));
+            }
             other => socket.send(other),
         }
     }
@@ -110,4 +125,21 @@ async fn the_actor_sees_an_absolute_url_without_what_is_the_gateways() {
     let mut socket = open(&server, "/websocket/where?a=b%20c").await;
     let expected = format!("http://{}/websocket/where?a=b%20c", server.address);
     assert_eq!(hear(&mut socket).await, Wire::text(expected));
+}
+
+#[tokio::test]
+async fn p4_path_and_headers_are_there_after_a_wake() {
+    let server = serve().await;
+    let mut socket = open(&server, "/websocket/deep/down").await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        say(&mut socket, Wire::text("whence")).await;
+        told.push(hear(&mut socket).await.into_text().unwrap());
+        say(&mut socket, Wire::text("sleep")).await;
+    }
+    let whence = r#"/websocket/deep/down Some("rivet, rivet_encoding.bare")"#;
+    assert_eq!(
+        told,
+        [format!("life 1: {whence}"), format!("life 2: {whence}")]
+    );
 }
