@@ -14,7 +14,11 @@ use std::{
 
 use tokio::time::{Duration, Instant};
 
-use super::{job::Job, job::Then, live};
+use super::{
+    job::{Job, Then},
+    live,
+    mailbox::{Mailbox, Msg},
+};
 use crate::{
     actor::{About, Actor, Receiver},
     error::ActorError,
@@ -47,6 +51,17 @@ pub(super) struct Who<'a> {
 pub(crate) struct Waits {
     caller: Weak<Frame>,
     until: Instant,
+}
+
+impl<'a> Who<'a> {
+    /// A hook of a start: whatever calls the actor meanwhile waits until it is over, as does who woke it.
+    pub(super) fn starts(about: &'a Arc<About>, waits: Option<&'a Waits>) -> Self {
+        Self {
+            about,
+            receiver: Receiver::Exclusive,
+            waits,
+        }
+    }
 }
 
 /// A call of another actor.
@@ -224,6 +239,20 @@ impl Waits {
     /// How long the answer is waited for.
     pub(super) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+impl<A: Actor> Mailbox<A> {
+    /// The first handler of another actor that waits for something here.
+    pub(super) fn waits(&self) -> Option<Waits> {
+        let mut waits = self.all().filter_map(|msg| match msg {
+            Msg::Peer(peer) => Some(&peer.waits),
+            Msg::Keyed(keyed) => keyed.waits.as_ref(),
+            Msg::Http(call) => call.opening.waits.as_ref(),
+            Msg::Open(opening) => opening.waits.as_ref(),
+            _ => None,
+        });
+        waits.next().cloned()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    frame::{PeerCall, Waits},
+    frame::PeerCall,
     here::Bed,
     job::{HttpCall, Opening},
     keyed::KeyedCall,
@@ -49,19 +49,6 @@ pub(crate) enum Msg<A: Actor> {
     Subscribe(ConnId, Box<str>, bool),
     /// Somebody looks in from outside.
     Visit(Box<Visit>),
-}
-
-impl<A: Actor> Msg<A> {
-    /// The handler that waits for it, if another actor's does.
-    fn waits(&self) -> Option<&Waits> {
-        match self {
-            Self::Peer(peer) => Some(&peer.waits),
-            Self::Keyed(keyed) => keyed.waits.as_ref(),
-            Self::Http(call) => call.opening.waits.as_ref(),
-            Self::Open(opening) => opening.waits.as_ref(),
-            _ => None,
-        }
-    }
 }
 
 /// What came over a raw socket.
@@ -221,11 +208,10 @@ impl<A: Actor> Mailbox<A> {
         self.waiting() < self.limit as usize || self.phase == Phase::Asleep
     }
 
-    /// The first handler of another actor that waits for something here.
-    pub(super) fn waits(&self) -> Option<Waits> {
+    /// What waits, roughly as it will be begun.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Msg<A>> {
         let free = self.beside.iter().flat_map(|it| &it.free);
-        let all = self.next.iter().chain(self.calls.iter()).chain(free);
-        all.filter_map(Msg::waits).next().cloned()
+        self.next.iter().chain(self.calls.iter()).chain(free)
     }
 
     /// Somebody waits for room.

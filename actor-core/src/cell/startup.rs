@@ -351,7 +351,7 @@ async fn migrate<A: Actor>(
     let migrated = sql.transaction_within(timeout, work);
     finish(
         "on_migrate",
-        Guard::new(migrated, timeout, starts(hub, waits)).await,
+        Guard::new(migrated, timeout, Who::starts(&hub.about, waits)).await,
     )
 }
 
@@ -375,7 +375,12 @@ async fn create<A: Actor>(
     let timeout = hub.options.on_create_timeout;
     finish(
         "on_create",
-        Guard::new(A::create(&ctx, input), timeout, starts(hub, waits)).await,
+        Guard::new(
+            A::create(&ctx, input),
+            timeout,
+            Who::starts(&hub.about, waits),
+        )
+        .await,
     )
 }
 
@@ -411,11 +416,11 @@ async fn wake<A: Actor>(
     let outcome = match receiver {
         Receiver::Shared => {
             let handler = actor.run_shared(&ctx, &mut call);
-            Guard::new(handler, timeout, starts(hub, waits)).await
+            Guard::new(handler, timeout, Who::starts(&hub.about, waits)).await
         }
         Receiver::Exclusive | Receiver::Free => {
             let handler = actor.run_exclusive(&ctx, &mut call);
-            Guard::new(handler, timeout, starts(hub, waits)).await
+            Guard::new(handler, timeout, Who::starts(&hub.about, waits)).await
         }
     };
     A::reply(&mut call).release();
@@ -425,15 +430,6 @@ async fn wake<A: Actor>(
 
 fn context<A: Actor>(hub: &Arc<Hub<A>>) -> Ctx<A> {
     Ctx::of_life(hub, Origin::Turn)
-}
-
-/// A start hook: whatever calls the actor meanwhile waits until it is over, as does who woke it.
-fn starts<'a, A: Actor>(hub: &'a Arc<Hub<A>>, waits: Option<&'a Waits>) -> Who<'a> {
-    Who {
-        about: &hub.about,
-        receiver: Receiver::Exclusive,
-        waits,
-    }
 }
 
 /// Names the hook in whatever went wrong (P5).
