@@ -15,7 +15,7 @@ use super::{
     crash::Down,
     failure::hears_of_failures,
     fence::fence,
-    frame::{Waits, Who},
+    frame::Who,
     guard::{Fault, Guard},
     job::read_answer,
     live::Cell,
@@ -167,12 +167,13 @@ async fn begin<A: Actor>(
 ) -> Result<(Cell<A>, A), Failure> {
     let (slot, hub) = (Arc::clone(&cell.slot), Arc::clone(&cell.hub));
     let waits = slot.mailbox().waits();
+    let who = Who::starts(&hub.about, waits.as_ref());
     #[cfg(feature = "sqlite")]
-    migrate(&hub, waits.as_ref(), state.is_none()).await?;
+    migrate(&hub, who, state.is_none()).await?;
     let mut actor = match state {
         Some(bytes) => persist::decode_state::<A>(&bytes).map_err(|e| unreadable(&e))?,
         None => {
-            let actor = create(&hub, waits.as_ref(), input).await?;
+            let actor = create(&hub, who, input).await?;
             if cell.stores() {
                 cell.saving.state_changed();
                 cell.saving.want_now();
@@ -180,7 +181,7 @@ async fn begin<A: Actor>(
             actor
         }
     };
-    let changed = wake(&hub, waits.as_ref(), &mut actor).await?;
+    let changed = wake(&hub, who, &mut actor).await?;
     if changed {
         cell.state_changed();
         cell.want_save();
@@ -337,11 +338,7 @@ fn unreadable(error: &crate::actor::StateError) -> ActorError {
 
 /// Runs `on_migrate`, in a transaction.
 #[cfg(feature = "sqlite")]
-async fn migrate<A: Actor>(
-    hub: &Arc<Hub<A>>,
-    waits: Option<&Waits>,
-    is_new: bool,
-) -> Result<(), Failure> {
+async fn migrate<A: Actor>(hub: &Arc<Hub<A>>, who: Who<'_>, is_new: bool) -> Result<(), Failure> {
     if !A::MIGRATES {
         return Ok(());
     }
@@ -349,15 +346,12 @@ async fn migrate<A: Actor>(
     let timeout = hub.options.on_migrate_timeout;
     let work = async |tx: crate::sql::Transaction| A::migrate(&ctx, &tx, is_new).await;
     let migrated = sql.transaction_within(timeout, work);
-    finish(
-        "on_migrate",
-        Guard::new(migrated, timeout, Who::starts(&hub.about, waits)).await,
-    )
+    finish("on_migrate", Guard::new(migrated, timeout, who).await)
 }
 
 async fn create<A: Actor>(
     hub: &Arc<Hub<A>>,
-    waits: Option<&Waits>,
+    who: Who<'_>,
     input: Option<Bytes>,
 ) -> Result<A, Failure> {
     let input: A::Input = match input {
@@ -375,12 +369,7 @@ async fn create<A: Actor>(
     let timeout = hub.options.on_create_timeout;
     finish(
         "on_create",
-        Guard::new(
-            A::create(&ctx, input),
-            timeout,
-            Who::starts(&hub.about, waits),
-        )
-        .await,
+        Guard::new(A::create(&ctx, input), timeout, who).await,
     )
 }
 
@@ -401,11 +390,7 @@ fn undefined<T: DeserializeOwned + 'static>() -> Result<T, String> {
 }
 
 /// Runs `on_wake`; whether it may have changed the state.
-async fn wake<A: Actor>(
-    hub: &Arc<Hub<A>>,
-    waits: Option<&Waits>,
-    actor: &mut A,
-) -> Result<bool, Failure> {
+async fn wake<A: Actor>(hub: &Arc<Hub<A>>, who: Who<'_>, actor: &mut A) -> Result<bool, Failure> {
     let (to, mut answer) = oneshot::channel();
     let Some(mut call) = A::hook(Hook::Wake(Reply::caller(to))) else {
         return Ok(false);
@@ -416,11 +401,11 @@ async fn wake<A: Actor>(
     let outcome = match receiver {
         Receiver::Shared => {
             let handler = actor.run_shared(&ctx, &mut call);
-            Guard::new(handler, timeout, Who::starts(&hub.about, waits)).await
+            Guard::new(handler, timeout, who).await
         }
         Receiver::Exclusive | Receiver::Free => {
             let handler = actor.run_exclusive(&ctx, &mut call);
-            Guard::new(handler, timeout, Who::starts(&hub.about, waits)).await
+            Guard::new(handler, timeout, who).await
         }
     };
     A::reply(&mut call).release();
